@@ -1,0 +1,185 @@
+"""Langevin dynamics, Pang et al. 2020, eq. 9, over any log density.
+
+    z_{k+1} = z_k + s ∇_z log π(z_k) + sqrt(2 s) ε_k,     ε_k ~ N(0, I)
+
+`update` is that line. `sample` repeats it and keeps the end (what learning needs); `init`, `step`
+and `run` also keep the terms, forces and failures of every chain (what a person needs).
+
+Papers and public code often write the step as z + (δ²/2) ∇ + δ ε; then s = δ²/2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lebm.density import LogDensityFn, as_terms, value_and_force
+from lebm.noise import ChainNoise
+from lebm.trajectory import State, StepInfo, Trajectory, TrajectoryRecorder
+
+
+@dataclass(frozen=True, slots=True)
+class LangevinConfig:
+    """Settings of a Langevin chain."""
+
+    n_steps: int
+    """K, the number of steps; at least 0."""
+    step_size: float
+    """s in z + s·gradient + sqrt(2 s)·noise; equals δ²/2 where a paper states δ. Above 0."""
+    temperature: float = 1.0
+    """T in sqrt(2 s T)·noise: 1 samples the density, 0 leaves the drift alone. At least 0."""
+    max_radius: float = 100.0
+    """A chain with ‖z‖ beyond this has diverged: it is stopped and reported. Above 0."""
+
+    def __post_init__(self) -> None:
+        if self.n_steps < 0:
+            raise ValueError(f"n_steps must be at least 0, not {self.n_steps}")
+        if not (math.isfinite(self.step_size) and self.step_size > 0):
+            raise ValueError(f"step_size must be above 0, not {self.step_size}")
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise ValueError(f"temperature must be at least 0, not {self.temperature}")
+        if not self.max_radius > 0:
+            raise ValueError(f"max_radius must be above 0, not {self.max_radius}")
+
+    @property
+    def delta(self) -> float:
+        """δ = sqrt(2 s), the step as many papers state it: the noise's standard deviation."""
+        return math.sqrt(2 * self.step_size)
+
+
+def update(
+    z: Tensor, force: Tensor, noise: Tensor, config: LangevinConfig
+) -> tuple[Tensor, StepInfo]:
+    """One Langevin step, eq. 9, and what it was made of; all tensors `(n, latent_dim)`.
+
+    The only place where the arithmetic stands. Never changes its arguments.
+    """
+    drift = config.step_size * force
+    diffusion = math.sqrt(2 * config.step_size * config.temperature) * noise
+    return z + drift + diffusion, StepInfo(drift=drift, diffusion=diffusion)
+
+
+def sample(
+    log_density_fn: LogDensityFn, z: Tensor, config: LangevinConfig, *, generator: torch.Generator
+) -> Tensor:
+    """z_K after K steps from z, `(n, latent_dim)`, detached: the short run of Algorithm 1.
+
+    Args:
+        log_density_fn: `(n, latent_dim) -> (n,)`, up to a constant.
+        z: start points, `(n, latent_dim)`; left as they are.
+        config: steps, step size, temperature. `max_radius` is not applied here.
+        generator: source of the noise, on z's device.
+    """
+    z = z.detach()
+    for _ in range(config.n_steps):
+        _, force = value_and_force(log_density_fn, z)
+        noise = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
+        z, _ = update(z, force, noise, config)
+    return z
+
+
+def init(log_density_fn: LogDensityFn, z: Tensor) -> State:
+    """The state of chains that start at z, `(n, latent_dim)`."""
+    terms, forces = _evaluate(log_density_fn, z)
+    return State(
+        step=0,
+        z=z.detach().clone(),
+        terms=terms,
+        forces=forces,
+        failed_at=torch.full((len(z),), -1, device=z.device),
+        escaped=torch.zeros(len(z), dtype=torch.bool, device=z.device),
+    )
+
+
+def step(
+    log_density_fn: LogDensityFn, state: State, noise: Tensor, config: LangevinConfig
+) -> tuple[State, StepInfo]:
+    """One step of every running chain; `config.n_steps` plays no part.
+
+    A chain that would become NaN or infinite, or leave `config.max_radius`, stays where it last
+    was and is marked in the new state; the other chains go on.
+
+    Args:
+        log_density_fn: `(n, latent_dim) -> (n,)`, the function that made `state`.
+        state: where the chains stand.
+        noise: ε, `(n, latent_dim)`.
+        config: step size, temperature and radius.
+    """
+    proposal, info = update(state.z, state.force, noise, config)
+    finite = torch.isfinite(proposal).all(-1)
+    inside = proposal.norm(dim=-1) <= config.max_radius
+    running = state.failed_at < 0
+    fails = running & ~(finite & inside)
+    z = torch.where((running & ~fails)[:, None], proposal, state.z)
+    terms, forces = _evaluate(log_density_fn, z)
+    new = State(
+        step=state.step + 1,
+        z=z,
+        terms=terms,
+        forces=forces,
+        failed_at=torch.where(fails, state.step + 1, state.failed_at),
+        escaped=state.escaped | (fails & finite),
+    )
+    return new, info
+
+
+def run(
+    log_density_fn: LogDensityFn,
+    state: State,
+    config: LangevinConfig,
+    *,
+    noise: ChainNoise,
+    thin: int = 1,
+    callback: Callable[[State], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Trajectory:
+    """`config.n_steps` more steps from `state`, recorded.
+
+    Args:
+        log_density_fn: `(n, latent_dim) -> (n,)`; as a `LogDensity`, its terms are recorded.
+        state: from `init`, or the `state` of an earlier trajectory, which this one continues.
+        config: the chain's settings.
+        noise: the chains' own noise; step k of a chain uses `noise.at(k)`, so that a run cut
+            into pieces is the same run.
+        thin: record the steps that `thin` divides, and always the first and the last.
+        callback: called with the state after each step.
+        should_stop: asked before each step; True ends the run and keeps what there is.
+
+    Returns:
+        The trajectory, whose first record is `state` itself.
+
+    Raises:
+        ValueError: if `thin` is below 1 or the noise is for another number of chains.
+    """
+    if thin < 1:
+        raise ValueError(f"thin must be at least 1, not {thin}")
+    if len(noise.chains) != len(state.z):
+        raise ValueError(f"noise is for {len(noise.chains)} chains, the state has {len(state.z)}")
+    recorder = TrajectoryRecorder(state)
+    pending = None
+    for _ in range(config.n_steps):
+        if should_stop is not None and should_stop():
+            break
+        epsilon = noise.at(state.step + 1).to(state.z)
+        after, info = step(log_density_fn, state, epsilon, config)
+        pending = (state, after, info)
+        state = after
+        if state.step % thin == 0:
+            recorder.add(*pending)
+            pending = None
+        if callback is not None:
+            callback(state)
+    if pending is not None:
+        recorder.add(*pending)
+    return recorder.finish()
+
+
+def _evaluate(
+    log_density_fn: LogDensityFn, z: Tensor
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    pairs = {name: value_and_force(t, z) for name, t in as_terms(log_density_fn).terms.items()}
+    return {n: v for n, (v, _) in pairs.items()}, {n: f for n, (_, f) in pairs.items()}

@@ -1,0 +1,136 @@
+"""The joint model p(x, z) = p_α(z) p_β(x|z), Pang et al. 2020, eq. 1 to 3."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lebm import langevin
+from lebm.density import BASE, LIKELIHOOD, TILT, LogDensity
+from lebm.generators import ConvGenerator, MLPGenerator
+from lebm.langevin import LangevinConfig
+from lebm.prior import Activation, TiltedPrior
+
+#: Largest size of a layer; far beyond any use, it keeps a made-up config from asking for all
+#: memory.
+MAX_LAYER = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """All that is needed to build a `LatentEBM`."""
+
+    latent_dim: int
+    """d, the length of z."""
+    data_shape: tuple[int, ...]
+    """Shape of one example: (2,) for points, (channels, size, size) for images."""
+    width: int = 64
+    """Base width of the generator's convolutions, or units a layer for points."""
+    noise_std: float = 0.3
+    """σ of the observation noise, in the units of x (images lie in [-1, 1]). Above 0."""
+    prior_hidden: int = 200
+    """Units in each of the two hidden layers of f_α."""
+    prior_activation: Activation = "leaky_relu"
+    """Activation of f_α."""
+
+    def __post_init__(self) -> None:
+        sizes = {"latent_dim": self.latent_dim, "width": self.width}
+        sizes |= {"prior_hidden": self.prior_hidden}
+        sizes |= {f"data_shape[{i}]": length for i, length in enumerate(self.data_shape)}
+        for name, value in sizes.items():
+            if not 1 <= value <= MAX_LAYER:
+                raise ValueError(f"{name} must be from 1 to {MAX_LAYER}, not {value}")
+        if not (math.isfinite(self.noise_std) and self.noise_std > 0):
+            raise ValueError(f"noise_std must be above 0, not {self.noise_std}")
+        shape = self.data_shape
+        square = len(shape) == 3 and shape[1] == shape[2]
+        if not (len(shape) == 1 or square):
+            raise ValueError(
+                f"data_shape must be (dim,) or (channels, size, size), not {tuple(shape)}"
+            )
+
+
+def _build_generator(config: ModelConfig) -> nn.Module:
+    if len(config.data_shape) == 1:
+        return MLPGenerator(config.latent_dim, config.data_shape[0], config.width)
+    channels, size, _ = config.data_shape
+    return ConvGenerator(config.latent_dim, channels, size, config.width)
+
+
+class LatentEBM(nn.Module):
+    """Tilted prior p_α(z) over a generator p_β(x|z) = N(g_β(z), σ² I).
+
+    Args:
+        config: sizes, σ and activations.
+
+    Raises:
+        ValueError: for a size outside its range, naming the field.
+
+    Source: Pang et al. 2020, eq. 1 (joint), 2 (prior) and 3 (generator).
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.prior = TiltedPrior(config.latent_dim, config.prior_hidden, config.prior_activation)
+        self.generator = _build_generator(config)
+        self.noise_std = config.noise_std
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        r"""log p_β(x|z) of eq. 3, normalised, in nats.
+
+        $$ \log N(x; g_\beta(z), \sigma^2 I)
+           = -\frac{\|x - g_\beta(z)\|^2}{2 \sigma^2} - \frac{D}{2} \log(2 \pi \sigma^2) $$
+
+        Args:
+            x: examples, `(n, *data_shape)`.
+            z: latents, `(n, latent_dim)`.
+
+        Returns:
+            `(n,)`.
+        """
+        sq_error = (x - self.generator(z)).square().flatten(1).sum(1)
+        n_values = math.prod(self.config.data_shape)
+        log_norm = 0.5 * n_values * math.log(2 * math.pi * self.noise_std**2)
+        return -sq_error / (2 * self.noise_std**2) - log_norm
+
+    def unnorm_log_joint(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x, z) + log Z(α), `(n,)` in nats: the posterior's target, an anomaly score."""
+        return self.log_likelihood(x, z) + self.prior.unnorm_log_prob(z)
+
+    def prior_density(self) -> LogDensity:
+        """log p_α(z) + log Z(α) as its terms: "base" (log p_0) and "tilt" (f_α)."""
+        return LogDensity({BASE: self.prior.base_log_prob, TILT: self.prior.neg_energy})
+
+    def posterior_density(self, x: Tensor) -> LogDensity:
+        """log p(x, z) + log Z(α) for given x `(n, *data_shape)` as "base", "tilt", "likelihood".
+
+        One chain an example: row i of z belongs to row i of x.
+        """
+        likelihood = {LIKELIHOOD: lambda z: self.log_likelihood(x, z)}
+        return LogDensity(self.prior_density().terms | likelihood)
+
+    @torch.no_grad()
+    def generate(self, z: Tensor) -> Tensor:
+        """g_β(z), the mean of p_β(x|z): `(n, latent_dim) -> (n, *data_shape)`, no gradient."""
+        return self.generator(z)
+
+    def reconstruct(
+        self, x: Tensor, config: LangevinConfig, *, generator: torch.Generator
+    ) -> Tensor:
+        """g_β(z) with z from a posterior chain that starts at p_0 noise.
+
+        Args:
+            x: examples, `(n, *data_shape)`.
+            config: the posterior chain.
+            generator: source of the start and the noise.
+
+        Returns:
+            `(n, *data_shape)`.
+        """
+        z = self.prior.sample_base(len(x), generator=generator)
+        z = langevin.sample(self.posterior_density(x), z, config, generator=generator)
+        return self.generate(z)

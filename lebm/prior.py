@@ -1,0 +1,74 @@
+"""The tilted prior, Pang et al. 2020, eq. 2."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Activation = Literal["leaky_relu", "gelu"]
+
+
+def _activation(name: Activation) -> nn.Module:
+    if name == "leaky_relu":
+        return nn.LeakyReLU(0.2)
+    if name == "gelu":
+        return nn.GELU()
+    raise ValueError(f"activation must be 'leaky_relu' or 'gelu', not {name!r}")
+
+
+class TiltedPrior(nn.Module):
+    r"""Energy-based correction of a Gaussian reference prior.
+
+    $$ p_\alpha(z) = \frac{1}{Z(\alpha)} \exp(f_\alpha(z)) \, p_0(z), \qquad p_0 = N(0, I) $$
+
+    `neg_energy` is f_α, the NEGATIVE energy. Z(α) = E_p0[exp f_α] is never computed here.
+
+    Args:
+        latent_dim: d, the length of z; at least 1.
+        hidden: units in each of the two hidden layers of f_α; at least 1.
+        activation: "leaky_relu" (slope 0.2) or "gelu".
+
+    Raises:
+        ValueError: for an argument outside its range.
+
+    Source: Pang et al. 2020, eq. 2. The authors' public network outputs the energy and negates
+    it where it is used; here the sign lives in this class alone.
+    """
+
+    def __init__(
+        self, latent_dim: int, hidden: int = 200, activation: Activation = "leaky_relu"
+    ) -> None:
+        super().__init__()
+        if latent_dim < 1:
+            raise ValueError(f"latent_dim must be at least 1, not {latent_dim}")
+        if hidden < 1:
+            raise ValueError(f"hidden must be at least 1, not {hidden}")
+        self.latent_dim = latent_dim
+        self.f = nn.Sequential(
+            nn.Linear(latent_dim, hidden),
+            _activation(activation),
+            nn.Linear(hidden, hidden),
+            _activation(activation),
+            nn.Linear(hidden, 1),
+        )
+
+    def neg_energy(self, z: Tensor) -> Tensor:
+        """f_α(z): `(n, latent_dim) -> (n,)`. Larger where the prior puts more mass than p_0."""
+        return self.f(z)[..., 0]
+
+    def base_log_prob(self, z: Tensor) -> Tensor:
+        """log p_0(z) of N(0, I), normalised: `(n, latent_dim) -> (n,)`, in nats."""
+        return -0.5 * z.square().sum(-1) - 0.5 * self.latent_dim * math.log(2 * math.pi)
+
+    def unnorm_log_prob(self, z: Tensor) -> Tensor:
+        """f_α(z) + log p_0(z) = log p_α(z) + log Z(α): `(n, latent_dim) -> (n,)` (eq. 2)."""
+        return self.neg_energy(z) + self.base_log_prob(z)
+
+    def sample_base(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """n draws from p_0, shape `(n, latent_dim)`, on the device of the parameters."""
+        like = next(self.parameters())
+        noise = torch.randn(n, self.latent_dim, generator=generator, device=generator.device)
+        return noise.to(like)
