@@ -1,0 +1,124 @@
+"""Train a latent-space energy-based model, or continue a run."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
+
+from train import data
+from train.config import TrainConfig
+from train.presets import PRESETS
+from train.run_dir import RunDir, RunError
+from train.trainer import DivergedRun, Progress, Trainer
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Continue a run that was stopped or killed, or train a finished one for longer."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's directory."""
+    epochs: int | None = None
+    """A new total number of epochs; without it, as the run was started."""
+
+
+def main() -> int:
+    """Run the command line; returns the exit status, 0 when the run reached its end."""
+    console = Console(soft_wrap=True, highlight=False)
+    try:
+        trainer = _prepare(_parse_arguments(), console)
+        _train(trainer, console)
+    except (ValueError, data.DatasetUnavailable, RunError, DivergedRun) as error:
+        console.print(f"error: {error}", style="red", markup=False)
+        return 1
+    return 0
+
+
+def _parse_arguments() -> TrainConfig | Resume:
+    presets = [
+        Annotated[TrainConfig, tyro.conf.subcommand(name, default=config, description=line)]
+        for name, (line, config) in PRESETS.items()
+    ]
+    resume = Annotated[Resume, tyro.conf.subcommand("resume")]
+    command: Any = reduce(or_, [*presets, resume])
+    return tyro.cli(command, prog="python -m train", description=__doc__)
+
+
+def _prepare(arguments: TrainConfig | Resume, console: Console) -> Trainer:
+    """A trainer that stands where the run is to begin."""
+    command = shlex.join(["python", "-m", "train", *sys.argv[1:]])
+    if isinstance(arguments, Resume):
+        run = RunDir(arguments.run)
+        config = run.config()
+        if arguments.epochs is not None:
+            config = replace(config, epochs=arguments.epochs)
+    else:
+        run, config = None, arguments
+    dataset = data.load(config.dataset, config.model.data_shape, config.data_root)
+    if dataset.skipped:
+        console.print(f"{dataset.skipped} unreadable pictures were left out")
+    if run is None:
+        run = RunDir.create(config, preset=sys.argv[1])
+        trainer = Trainer(config, dataset, run, command)
+    else:
+        trainer = Trainer(config, dataset, run, command)
+        state = run.load_state()
+        if state is not None:
+            trainer.load_state_dict(state)
+    console.print(
+        f"{run.path}: {config.dataset}, {len(dataset.train)} examples, "
+        f"{trainer.n_steps - trainer.step} iterations to go on {trainer.fabric.device}"
+    )
+    return trainer
+
+
+def _train(trainer: Trainer, console: Console) -> None:
+    """Run to the end under a progress bar; a first Ctrl-C or SIGTERM saves and stops."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: trainer.stop())
+    columns = [
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    ]
+    with ProgressBar(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=trainer.n_steps, completed=trainer.step)
+
+        def watch(progress: Progress) -> None:
+            line = _describe(progress)
+            bar.update(task, completed=progress.step, description=line)
+            if not console.is_terminal and progress.saved:
+                console.print(f"{progress.step}/{progress.n_steps} {line}")
+
+        finished = trainer.fit(watch)
+    if finished:
+        console.print(f"done: {trainer.run.checkpoints()[-1]}")
+    else:
+        console.print(
+            f"stopped at iteration {trainer.step}; go on with "
+            f"`python -m train resume {trainer.run.path}`"
+        )
+
+
+def _describe(progress: Progress) -> str:
+    m = progress.metrics
+    return (
+        f"{progress.rate:.2f} it/s  mse {m['mse']:.5f}  f gap {m['f_gap']:+.3f}  "
+        f"grad f {m['grad_norm_prior']:.2g}  grad g {m['grad_norm_generator']:.2g}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What a training run is: typed, frozen, stored as the run's `config.json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lebm.langevin import LangevinConfig
+from lebm.model import ModelConfig
+
+DatasetName = Literal[
+    "pinwheel", "two-moons", "ring", "digits", "mnist", "fashion-mnist", "image-folder"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerConfig:
+    """Adam for both networks."""
+
+    lr_prior: float = 2e-4
+    """η_0, learning rate of f_α."""
+    lr_generator: float = 5e-4
+    """η_1, learning rate of g_β."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's betas."""
+    lr_decay: float = 1.0
+    """Both rates are multiplied by this after each epoch; above 0, at most 1."""
+
+    def __post_init__(self) -> None:
+        for name in ("lr_prior", "lr_generator"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"optimizer.{name} must lie in (0, 1), not {getattr(self, name)}")
+        if not 0 < self.lr_decay <= 1:
+            raise ValueError(f"optimizer.lr_decay must lie in (0, 1], not {self.lr_decay}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"optimizer.betas must lie in [0, 1), not {self.betas}")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One training run."""
+
+    dataset: DatasetName
+    """What to learn from."""
+    model: ModelConfig
+    """Sizes of prior and generator, and σ."""
+    prior_sampler: LangevinConfig
+    """Prior chains of Algorithm 1, step 2 (K_0, s_0), from p_0 noise."""
+    posterior_sampler: LangevinConfig
+    """Posterior chains of Algorithm 1, step 3 (K_1, s_1)."""
+    posterior_chains: Literal["short-run", "persistent"] = "short-run"
+    """Start posterior chains from p_0 noise (the paper), or where the same example's chain ended
+    an epoch ago."""
+    reconstruction: LangevinConfig = field(
+        default_factory=lambda: LangevinConfig(n_steps=100, step_size=0.005)
+    )
+    """Posterior chain from p_0 noise for test reconstructions and for the model's card."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """Learning rates and their decay."""
+    batch_size: int = 128
+    """Examples an iteration, m in the paper."""
+    epochs: int = 10
+    """Passes over the training data."""
+    seed: int = 0
+    """Of the weights, the order of the data and all chains."""
+    data_root: Path | None = None
+    """Folder with the data; without it the environment variable LEBM_DATA, else a download."""
+    out: Path | None = None
+    """The run's directory; default runs/PRESET, or the next free runs/PRESET-2, -3, ..."""
+    save_every: int = 500
+    """Iterations between checkpoints, each with a test reconstruction and sample pictures."""
+    log_every: int = 20
+    """Iterations between rows of metrics.csv."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    """bf16-mixed runs the generator's passes in bfloat16; f_α and its chains stay in float32."""
+    threads: int = 0
+    """CPU threads; 0 leaves the choice to torch."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "save_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed must be from 0 to 2^63 - 1, not {self.seed}")
+        if self.threads < 0:
+            raise ValueError(f"threads must be at least 0, not {self.threads}")

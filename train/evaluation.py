@@ -1,0 +1,87 @@
+"""What a checkpoint is judged by: test reconstruction, samples from fixed seeds, exact log p."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lebm import langevin
+from lebm.exact import PlaneGrid, log_marginal
+from lebm.langevin import LangevinConfig
+from lebm.model import LatentEBM
+from lebm.noise import ChainNoise
+from train.data import to_model_range
+from train.pictures import save_grid, save_points
+
+
+def mse_scale(examples: Tensor) -> float:
+    """Factor from squared error in model units to the scale on which MSE is reported."""
+    return 0.25 if examples.dtype == torch.uint8 else 1.0  # [-1, 1] is twice as wide as [0, 1]
+
+
+def reconstruction_mse(
+    model: LatentEBM, test: Tensor, config: LangevinConfig, *, seed: int, batch: int = 256
+) -> float:
+    """Mean squared error of posterior reconstructions of held-out examples.
+
+    Images count on the 0-to-1 scale, the mean over pixels and channels, as in Table 1; points
+    in their own units.
+
+    Args:
+        model: the model.
+        test: held-out examples as the data set holds them.
+        config: the posterior chain, from p_0 noise.
+        seed: of the chains.
+        batch: examples at a time.
+    """
+    device = next(model.parameters()).device
+    generator = torch.Generator(device).manual_seed(seed)
+    total = 0.0
+    for rows in test.split(batch):
+        x = to_model_range(rows).to(device)
+        error = (model.reconstruct(x, config, generator=generator) - x).square()
+        total += float(error.flatten(1).mean(1).sum())
+    return mse_scale(test) * total / len(test)
+
+
+def exact_log_prob(model: LatentEBM, test: Tensor, *, tilted: bool = True) -> float:
+    """Mean log p(x) in nats of held-out points under a model with a 2-D latent, by quadrature.
+
+    Args:
+        model: the model, `latent_dim` 2.
+        test: points, `(n, dim)`.
+        tilted: False for the same generator under the Gaussian prior (f_α = 0).
+    """
+    exact = copy.deepcopy(model).cpu().double()
+    return float(log_marginal(exact, test.double(), PlaneGrid(), tilted=tilted).mean())
+
+
+def save_samples(
+    model: LatentEBM,
+    test: Tensor,
+    prior: LangevinConfig,
+    posterior: LangevinConfig,
+    folder: Path,
+    step: int,
+) -> None:
+    """Pictures of a checkpoint, the same seeds at every step of a run.
+
+    `gaussian-*`: g_β of p_0 noise. `prior-*`: the same noise after the prior chain.
+    `reconstruction-*`: held-out examples (odd columns) and their reconstructions (even ones).
+    """
+    device = next(model.parameters()).device
+    n_samples = 64 if test.dtype == torch.uint8 else 2000
+    noise = ChainNoise(0, range(n_samples), model.config.latent_dim)
+    start = noise.at(0).to(device)
+    generator = torch.Generator(device).manual_seed(0)
+    end = langevin.sample(model.prior.unnorm_log_prob, start, prior, generator=generator)
+    x = to_model_range(test[: n_samples // 2]).to(device)
+    again = model.reconstruct(x, posterior, generator=generator)
+    pairs = torch.stack([x, again], 1).flatten(0, 1)
+    save = save_grid if test.dtype == torch.uint8 else save_points
+    save(model.generate(start), folder / f"gaussian-{step:06d}.png")
+    save(model.generate(end), folder / f"prior-{step:06d}.png")
+    save(pairs, folder / f"reconstruction-{step:06d}.png")

@@ -1,0 +1,159 @@
+"""A run's folder: everything a run leaves, and everything it needs to go on.
+
+    config.json           the settings
+    metrics.csv           a row every `log_every` iterations, written as it goes
+    evaluation.csv        a row at every checkpoint: test MSE, and in the plane log p(x)
+    samples/              pictures at every checkpoint, from fixed seeds
+    checkpoints/          step-000500.safetensors, ...: models that library and app open
+    state.pt              weights, optimisers, RNG, position: what resuming needs
+
+Files are replaced atomically, so a kill at any moment leaves the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from lebm.checkpoint import atomic_write
+from train.config import TrainConfig
+
+
+class RunError(Exception):
+    """A run directory cannot be used; the message says why in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """Paths and files of one run."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, config: TrainConfig, preset: str) -> RunDir:
+        """A new folder for a run: `config.out`, or the first free runs/PRESET, PRESET-2, ...
+
+        Raises:
+            RunError: if `config.out` already holds a run, or the folder cannot be made.
+        """
+        path = config.out or _first_free(Path("runs") / preset)
+        if (path / "config.json").exists():
+            raise RunError(
+                f"{path} already holds a run: continue it with `python -m train resume {path}`, "
+                "or choose another --out"
+            )
+        try:
+            for folder in (path / "samples", path / "checkpoints"):
+                folder.mkdir(parents=True, exist_ok=True)
+            atomic_write(path / "config.json", _encode(config))
+        except OSError as error:
+            raise RunError(f"{path} cannot be written: {error.strerror}") from error
+        return cls(path)
+
+    def config(self) -> TrainConfig:
+        """The settings the run was started with.
+
+        Raises:
+            RunError: if there is no run here or its settings are damaged.
+        """
+        try:
+            return _decode((self.path / "config.json").read_bytes())
+        except OSError as error:
+            raise RunError(f"{self.path} holds no run: {error.strerror} (config.json)") from error
+        except msgspec.DecodeError as error:
+            raise RunError(f"{self.path / 'config.json'} is damaged: {error}") from error
+
+    def checkpoints(self) -> list[Path]:
+        """Model files, oldest first."""
+        return sorted((self.path / "checkpoints").glob("step-*.safetensors"))
+
+    def checkpoint_path(self, step: int) -> Path:
+        """Where the model of this step belongs."""
+        return self.path / "checkpoints" / f"step-{step:06d}.safetensors"
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Replace the state to resume from.
+
+        Raises:
+            OSError: if it cannot be written; the old state is then untouched.
+        """
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        atomic_write(self.path / "state.pt", buffer.getvalue())
+
+    def load_state(self) -> dict[str, Any] | None:
+        """The state to resume from, or None where the run had not saved yet.
+
+        Raises:
+            RunError: if the file is damaged; it is read as data and never unpickled freely.
+        """
+        path = self.path / "state.pt"
+        if not path.exists():
+            return None
+        try:
+            return torch.load(path, weights_only=True, map_location="cpu")
+        except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError) as error:
+            raise RunError(f"{path} is damaged and cannot be resumed from") from error
+
+
+class CsvLog:
+    """A CSV that is written as a run goes, one row a call, and cut back on resume."""
+
+    def __init__(self, path: Path, keep_until: int) -> None:
+        """Open for appending, without the rows after step `keep_until`."""
+        rows = []
+        if path.exists():
+            with path.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if _step(row) <= keep_until]
+        self._columns = list(rows[0]) if rows else []
+        if rows:
+            text = io.StringIO(newline="")
+            writer = csv.DictWriter(text, self._columns)
+            writer.writeheader()
+            writer.writerows(rows)
+            atomic_write(path, text.getvalue().encode())
+        else:
+            path.unlink(missing_ok=True)
+        self._file = path.open("a", newline="")
+
+    def add(self, row: dict[str, float]) -> None:
+        """Append one row; the first row's names are the columns."""
+        writer = csv.DictWriter(self._file, self._columns or list(row))
+        if not self._columns:
+            self._columns = list(row)
+            writer.writeheader()
+        writer.writerow(row)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _encode(config: TrainConfig) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(config, enc_hook=str)) + b"\n"
+
+
+def _decode(text: bytes) -> TrainConfig:
+    return msgspec.json.decode(text, type=TrainConfig, dec_hook=lambda kind, value: kind(value))
+
+
+def _step(row: dict[str, str | None]) -> float:
+    """The row's step; infinite for a row that a kill cut short."""
+    text = row.get("step") or ""
+    whole = None not in row.values() and text.isdecimal()
+    return int(text) if whole else float("inf")
+
+
+def _first_free(path: Path) -> Path:
+    candidate, number = path, 1
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
