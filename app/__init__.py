@@ -1,0 +1,1 @@
+"""The Streamlit explorer; its entry is `app/main.py`."""

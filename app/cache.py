@@ -1,0 +1,37 @@
+"""Everything that is cached across sessions; the only module that touches `st.cache_*`."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import streamlit as st
+
+from app.models import ModelEntry
+from lebm.checkpoint import ModelCard, load
+from lebm.model import LatentEBM
+
+
+@st.cache_resource(show_spinner=False)
+def boot() -> None:
+    """Once a process, after the heavy imports: keep them out of later garbage collections.
+
+    Streamlit collects all garbage after every rerun; with torch loaded that holds the
+    interpreter for a quarter of a second while messages wait.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def model(entry: ModelEntry) -> tuple[LatentEBM, ModelCard]:
+    """The model and its card, read once a version of the file.
+
+    Raises:
+        CheckpointError: if the file cannot be used.
+    """
+    return _model(str(entry.path), entry.version)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Loading the model")
+def _model(path: str, version: int) -> tuple[LatentEBM, ModelCard]:
+    return load(Path(path))

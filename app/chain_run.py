@@ -1,0 +1,183 @@
+"""A chain that a person steps by hand: settings in, trajectory, pictures and bytes out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from app.models import ModelEntry
+from app.player.payload import Header, encode
+from lebm import langevin
+from lebm.langevin import LangevinConfig
+from lebm.model import LatentEBM
+from lebm.noise import ChainNoise
+from lebm.trajectory import Trajectory
+from train.pictures import to_uint8
+
+PICTURE_BUDGET = 64 * 2**20  # bytes of pictures that one browser page may hold
+MAX_STEPS = 2000
+_LARGEST_PICTURE = 64  # pixels; larger pictures are averaged down for the grid
+PLANE_EXTENT = 4.5
+_PLANE_SIDE = 180
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSettings:
+    """What a prior chain is: together with the model, all that its every step depends on."""
+
+    n_chains: int
+    n_steps: int
+    step_size: float
+    temperature: float
+    seed: int
+
+    def sampler(self, n_steps: int) -> LangevinConfig:
+        """The settings as the library takes them, for this many steps."""
+        return LangevinConfig(n_steps, self.step_size, self.temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainRun:
+    """A chain as far as it was stepped.
+
+    Attributes:
+        id: digest of model and settings; two runs with the same id are the same chain.
+        model: the model.
+        settings: the chain's settings.
+        trajectory: every step taken.
+        examples: what they decode to: uint8 `(T, n, h, w, c)`, or points `(T, n, 2)`.
+    """
+
+    id: str
+    model: LatentEBM
+    settings: ChainSettings
+    trajectory: Trajectory
+    examples: np.ndarray
+
+    @classmethod
+    def start(cls, chain_id: str, model: LatentEBM, settings: ChainSettings) -> ChainRun:
+        """A new chain from p_0 noise, `settings.n_steps` steps long (at most `step_limit`).
+
+        Args:
+            chain_id: from `chain_id`.
+            model: the model.
+            settings: the chain.
+        """
+        noise = ChainNoise(settings.seed, range(settings.n_chains), model.config.latent_dim)
+        density = model.prior_density()
+        n_steps = min(settings.n_steps, step_limit(model, settings.n_chains))
+        state = langevin.init(density, noise.at(0))
+        trajectory = langevin.run(density, state, settings.sampler(n_steps), noise=noise)
+        return cls(chain_id, model, settings, trajectory, decode(model, trajectory.z))
+
+    @property
+    def limit(self) -> int:
+        """The last step this chain may take here."""
+        return step_limit(self.model, self.settings.n_chains)
+
+    @property
+    def n_taken(self) -> int:
+        """Steps taken so far."""
+        return self.trajectory.state.step
+
+    def advance(self, n_steps: int) -> ChainRun:
+        """The same chain, up to `n_steps` further but not beyond `limit`."""
+        n_steps = max(0, min(n_steps, self.limit - self.n_taken))
+        if n_steps == 0:
+            return self
+        noise = ChainNoise(
+            self.settings.seed, range(self.settings.n_chains), self.model.config.latent_dim
+        )
+        later = langevin.run(
+            self.model.prior_density(),
+            self.trajectory.state,
+            self.settings.sampler(n_steps),
+            noise=noise,
+        )
+        new = decode(self.model, later.z[1:])
+        return replace(
+            self,
+            trajectory=self.trajectory.extend(later),
+            examples=np.concatenate([self.examples, new]),
+        )
+
+    def payload(self, first: int, view: dict[str, int]) -> bytes:
+        """The records from `first` on, for the player.
+
+        Args:
+            first: number of the first record to send.
+            view: {"step", "chain"} to show if the player does not know this chain yet.
+        """
+        t = self.trajectory
+        rows = slice(max(0, min(first, len(t.steps))), None)
+        plane = self.examples.ndim == 3
+        curves = {
+            "energy": t.energy,
+            "half_sq_norm": t.half_sq_norm,
+            "drift": t.drift_norm,
+            "diffusion": t.diffusion_norm,
+            "displacement": t.displacement,
+        }
+        header = Header(
+            id=self.id,
+            kind="plane" if plane else "images",
+            first=rows.start,
+            count=len(t.steps) - rows.start,
+            n=self.settings.n_chains,
+            total=len(t.steps),
+            limit=self.limit,
+            shape=self.examples.shape[2:],
+            view=view,
+            failures={f.chain: str(f) for f in t.failures},
+            extent=PLANE_EXTENT if plane else 0.0,
+        )
+        return encode(
+            header,
+            {name: values[rows].numpy() for name, values in curves.items()},
+            self.examples[rows],
+            t.z[rows].numpy() if plane else None,
+            prior_density_picture(self.model) if plane else None,
+        )
+
+
+def chain_id(entry: ModelEntry, settings: ChainSettings) -> str:
+    """Names a chain: a digest of the model, the version of its file and the settings."""
+    return hashlib.sha256(f"{entry.id} {entry.version} {settings}".encode()).hexdigest()[:16]
+
+
+def step_limit(model: LatentEBM, n_chains: int) -> int:
+    """Steps of n chains whose pictures fit the budget of one page."""
+    shape = model.config.data_shape
+    side = min(shape[-1], _LARGEST_PICTURE)
+    size = shape[0] * side * side if len(shape) == 3 else 16
+    return min(MAX_STEPS, PICTURE_BUDGET // (size * n_chains) - 1)
+
+
+def decode(model: LatentEBM, z: Tensor, batch: int = 1024) -> np.ndarray:
+    """g_β(z) of `(T, n, latent_dim)`: uint8 pictures `(T, n, h, w, c)`, or points `(T, n, 2)`."""
+    parts = [_drawable(model.generate(rows)) for rows in z.flatten(0, 1).split(batch)]
+    flat = np.concatenate(parts)
+    return flat.reshape(*z.shape[:2], *flat.shape[1:])
+
+
+def _drawable(x: Tensor) -> np.ndarray:
+    if x.ndim == 2:
+        return x[:, :2].numpy()
+    if x.shape[-1] > _LARGEST_PICTURE:
+        x = adaptive_avg_pool2d(x, _LARGEST_PICTURE)
+    return to_uint8(x)
+
+
+@torch.no_grad()
+def prior_density_picture(model: LatentEBM) -> np.ndarray:
+    """p_α over the latent plane as uint8 `(side, side)`, its maximum 255, first row at the top."""
+    axis = (torch.arange(_PLANE_SIDE) + 0.5) / _PLANE_SIDE * 2 * PLANE_EXTENT - PLANE_EXTENT
+    x, y = torch.meshgrid(axis, axis.flip(0), indexing="xy")
+    log_prob = model.prior.unnorm_log_prob(torch.stack([x, y], -1).flatten(0, 1))
+    share = (log_prob - log_prob.max()).exp().reshape(_PLANE_SIDE, _PLANE_SIDE)
+    return (255 * share).round().to(torch.uint8).numpy()

@@ -1,0 +1,107 @@
+"""Controls that pages share; every value stands in the page's address."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from app import cache
+from app.chain_run import ChainSettings
+from app.models import ModelEntry, list_models, runs_folder
+from lebm.checkpoint import CheckpointError, ModelCard
+from lebm.model import LatentEBM
+
+CHAIN_COUNTS = (1, 4, 9, 16, 25, 36, 64, 100)
+_DEFAULT_MODEL = "mnist"
+
+
+def pick_model() -> tuple[ModelEntry, LatentEBM, ModelCard] | None:
+    """The chosen model; None, with a sentence on the page, if it cannot be opened."""
+    entries = list_models(runs_folder())
+    if not entries:
+        st.error("There is no model yet: train one with `python -m train digits`.")
+        return None
+    ids = list(entries)
+    with st.sidebar:
+        chosen = st.selectbox(
+            "Model",
+            ids,
+            index=ids.index(_DEFAULT_MODEL) if _DEFAULT_MODEL in ids else 0,
+            key="model",
+            bind="query-params",
+            help="Models of the zoo come with the explorer; runs are those in the folder runs/.",
+            on_change=_forget_chain_settings,
+        )
+        st.caption(entries[chosen].note)
+    entry = entries[chosen]
+    try:
+        model, card = cache.model(entry)
+    except CheckpointError as error:
+        st.error(str(error))
+        return None
+    return entry, model, card
+
+
+def chain_settings(card: ModelCard) -> ChainSettings:
+    """The settings of a prior chain; the defaults are those the model was trained with."""
+    trained = card.prior_sampler
+    with st.sidebar:
+        n_chains = st.select_slider(
+            "Chains",
+            CHAIN_COUNTS,
+            64,
+            key="n",
+            bind="query-params",
+            help="How many chains run side by side, each with noise of its own.",
+        )
+        n_steps = st.number_input(
+            "Steps K",
+            min_value=0,
+            max_value=500,
+            value=trained.n_steps,
+            step=10,
+            key="K",
+            bind="query-params",
+            help=f"Steps taken when the page opens. This model was trained with {trained.n_steps}.",
+        )
+        step_size = st.number_input(
+            "Step size s",
+            min_value=0.0001,
+            max_value=2.0,
+            value=trained.step_size,
+            step=0.005,
+            format="%.4f",
+            key="s",
+            bind="query-params",
+            help="In z + s·gradient + √(2s)·noise. Too large and chains overshoot; too small and "
+            f"they hardly move. This model was trained with {trained.step_size:g}.",
+        )
+        st.caption(f"δ = √(2s) = {math.sqrt(2 * step_size):.3f}, the form other papers state")
+        temperature = st.slider(
+            "Temperature",
+            0.0,
+            2.0,
+            1.0,
+            0.05,
+            key="T",
+            bind="query-params",
+            help="Scales the noise's variance: 1 samples the prior, 0 only climbs.",
+        )
+        seed = st.number_input(
+            "Seed",
+            min_value=0,
+            max_value=2**31 - 1,
+            value=0,
+            key="seed",
+            bind="query-params",
+            help="The same seed gives the same chains, on any machine.",
+        )
+        st.caption("Start: fresh noise from p₀ = N(0, I)")
+    return ChainSettings(int(n_chains), int(n_steps), step_size, temperature, int(seed))
+
+
+def _forget_chain_settings() -> None:
+    """Another model brings its own steps and step size."""
+    for key in ("K", "s"):
+        st.session_state.pop(key, None)

@@ -1,0 +1,71 @@
+"""The Chains page: prior chains of a model, stepped, played and scrubbed (Figure 3)."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.chain_run import ChainRun, chain_id
+from app.player import player
+from app.sidebar import chain_settings, pick_model
+from lebm.checkpoint import ModelCard
+
+_PLAYER, _RUN, _PAYLOAD = "player", "chains.run", "chains.payload"
+
+
+def page() -> None:
+    """Draw the page."""
+    st.header("Chains")
+    st.markdown(
+        "Each chain starts as Gaussian noise **z₀ ~ N(0, I)** and climbs the learned prior, "
+        "shaken by noise: **z ← z + s ∇log p(z) + √(2s) ε**. Its energy falls, and what it "
+        "decodes to turns into an example of the data."
+    )
+    chosen = pick_model()
+    if chosen is None:
+        return
+    entry, model, card = chosen
+    settings = chain_settings(card)
+    run = st.session_state.get(_RUN)
+    this = chain_id(entry, settings)
+    if run is None or run.id != this:
+        run = ChainRun.start(this, model, settings)
+        st.session_state[_RUN] = run
+        st.session_state[_PAYLOAD] = run.payload(0, _view_from_address(run))
+    _play()
+    _show_card(card)
+
+
+@st.fragment
+def _play() -> None:
+    player(st.session_state[_PAYLOAD], key=_PLAYER, on_request=_answer, on_view=_remember_view)
+
+
+def _answer() -> None:
+    """Take the steps the browser asks for and send what it lacks."""
+    request = st.session_state[_PLAYER].request
+    run = st.session_state[_RUN].advance(int(request["advance"]))
+    st.session_state[_RUN] = run
+    st.session_state[_PAYLOAD] = run.payload(int(request["have"]), _view_from_address(run))
+
+
+def _remember_view() -> None:
+    """Keep the step and chain that are looked at in the page's address."""
+    view = st.session_state[_PLAYER].view
+    st.query_params.update({name: str(int(view[name])) for name in ("step", "chain")})
+
+
+def _view_from_address(run: ChainRun) -> dict[str, int]:
+    """The step and chain the address names; where it names none, the last step of chain 0."""
+
+    def number(name: str, default: int) -> int:
+        text = st.query_params.get(name, "")
+        return int(text) if text.isdecimal() and len(text) < 7 else default
+
+    return {"step": number("step", run.n_taken), "chain": number("chain", 0)}
+
+
+def _show_card(card: ModelCard) -> None:
+    with st.expander("About this model"):
+        for label, value in card.facts.items():
+            shown = f"{value:,.6g}" if isinstance(value, float) else value
+            st.text(f"{label}: {shown:,}" if isinstance(shown, int) else f"{label}: {shown}")
