@@ -22,7 +22,7 @@ from train.pictures import to_uint8
 PICTURE_BUDGET = 64 * 2**20  # bytes of pictures that one browser page may hold
 MAX_STEPS = 2000
 _LARGEST_PICTURE = 64  # pixels; larger pictures are averaged down for the grid
-PLANE_EXTENT = 4.5
+PLANE_EXTENT = 3.5
 _PLANE_SIDE = 180
 
 

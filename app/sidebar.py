@@ -14,6 +14,7 @@ from lebm.model import LatentEBM
 
 CHAIN_COUNTS = (1, 4, 9, 16, 25, 36, 64, 100)
 _DEFAULT_MODEL = "mnist"
+_SHOWN_MODEL = "sidebar.model"
 
 
 def pick_model() -> tuple[ModelEntry, LatentEBM, ModelCard] | None:
@@ -31,7 +32,6 @@ def pick_model() -> tuple[ModelEntry, LatentEBM, ModelCard] | None:
             key="model",
             bind="query-params",
             help="Models of the zoo come with the explorer; runs are those in the folder runs/.",
-            on_change=_forget_chain_settings,
         )
         st.caption(entries[chosen].note)
     entry = entries[chosen]
@@ -40,6 +40,7 @@ def pick_model() -> tuple[ModelEntry, LatentEBM, ModelCard] | None:
     except CheckpointError as error:
         st.error(str(error))
         return None
+    _follow_model(entry, card)
     return entry, model, card
 
 
@@ -101,7 +102,10 @@ def chain_settings(card: ModelCard) -> ChainSettings:
     return ChainSettings(int(n_chains), int(n_steps), step_size, temperature, int(seed))
 
 
-def _forget_chain_settings() -> None:
-    """Another model brings its own steps and step size."""
-    for key in ("K", "s"):
-        st.session_state.pop(key, None)
+def _follow_model(entry: ModelEntry, card: ModelCard) -> None:
+    """When a person turns to another model, take over the steps and step size it learned with."""
+    before = st.session_state.get(_SHOWN_MODEL, entry.id)
+    st.session_state[_SHOWN_MODEL] = entry.id
+    if before != entry.id:
+        st.session_state["K"] = card.prior_sampler.n_steps
+        st.session_state["s"] = card.prior_sampler.step_size

@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,13 @@ from train.data import Dataset, to_model_range
 from train.run_dir import CsvLog, RunDir, RunError
 
 STATE_VERSION = 1
-EVALUATED = 512  # held-out examples reconstructed at a checkpoint
+EVALUATED = 512  # held-out examples reconstructed at a checkpoint, the first of them
+
+_FACTS = {
+    "test_mse": f"test MSE (first {EVALUATED})",
+    "log_prob": "log p(x) of test points",
+    "log_prob_gaussian": "the same with f = 0",
+}
 
 
 class DivergedRun(Exception):
@@ -250,8 +257,7 @@ class Trainer:
             "parameters of f": _count(self.model.prior),
             "parameters of g": _count(self.model.generator),
         }
-        n_evaluated = min(EVALUATED, len(self.dataset.test))
-        facts |= {f"{name} ({n_evaluated} held out)": value for name, value in evaluated.items()}
+        facts |= {_FACTS[name]: value for name, value in evaluated.items()}
         return ModelCard(
             name=self.run.path.name,
             prior_sampler=config.prior_sampler,
@@ -305,4 +311,15 @@ def _count(module: torch.nn.Module) -> int:
 def _hardware(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it, else its architecture."""
+    names = Path("/proc/cpuinfo")
+    if names.exists():
+        for line in names.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -45,7 +45,9 @@ class Plane {
   }
 
   draw({ header, columns }, step, chain, colors) {
-    this.latent.caption.textContent = `Latent z of ${header.n} chains at step ${step}; shade: p(z)`;
+    this.latent.caption.textContent =
+      `Latent z of ${header.n} chains at step ${step}, each axis −${header.extent} to ` +
+      `${header.extent}; shade: the tilted prior`;
     const latent = square(this.latent.canvas, header.extent);
     latent.context.drawImage(this.backdrop(header, colors), 0, 0, latent.side, latent.side);
     this.trail(latent, columns.z, step, chain, header.n, colors);

@@ -210,6 +210,7 @@ class Player {
       this.buttons[name].disabled = this.position >= header.limit;
     }
     for (const name of ["back", "start"]) this.buttons[name].disabled = this.position === 0;
+    this.section.dataset.kind = header.kind;
     this.view.draw(this.trajectory, this.position, this.chain, this.colors);
     this.profile.drawMarker(this.trajectory, this.position, this.chain, this.colors);
     this.describe();

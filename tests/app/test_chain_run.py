@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from app.chain_run import (
+    PICTURE_BUDGET,
+    ChainRun,
+    ChainSettings,
+    chain_id,
+    decode,
+    prior_density_picture,
+    step_limit,
+)
+from app.models import ModelEntry
+from lebm.model import LatentEBM, ModelConfig
+
+IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
+POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
+SETTINGS = ChainSettings(n_chains=4, n_steps=10, step_size=0.05, temperature=1.0, seed=3)
+Build = Callable[[ModelConfig], LatentEBM]
+
+
+def test_stepping_by_hand_gives_the_chain_of_one_run(build: Build) -> None:
+    model = build(IMAGES)
+    whole = ChainRun.start("a", model, SETTINGS)
+    by_hand = ChainRun.start("a", model, replace(SETTINGS, n_steps=0))
+    for n_steps in (1, 2, 7):
+        by_hand = by_hand.advance(n_steps)
+    assert torch.equal(by_hand.trajectory.z, whole.trajectory.z)
+    assert np.array_equal(by_hand.examples, whole.examples)
+
+
+def test_pictures_are_the_decoded_latents(build: Build) -> None:
+    run = ChainRun.start("a", build(IMAGES), SETTINGS)
+    assert run.examples.shape == (11, 4, 8, 8, 1)
+    image = run.model.generate(run.trajectory.z[7])[2, 0]
+    np.testing.assert_allclose(run.examples[7, 2, :, :, 0], (image + 1) * 127.5, atol=0.51)
+
+
+def test_a_chain_stops_at_its_limit(build: Build) -> None:
+    run = ChainRun.start("a", build(IMAGES), replace(SETTINGS, n_chains=1))
+    assert run.advance(10**6).n_taken == run.limit
+    assert run.advance(-5) is run
+
+
+def test_the_limit_keeps_pictures_within_their_budget(build: Build) -> None:
+    model = build(ModelConfig(latent_dim=4, data_shape=(3, 128, 128), width=1, prior_hidden=8))
+    limit = step_limit(model, 100)
+    assert limit > 0
+    assert (limit + 1) * 100 * 3 * 64 * 64 <= PICTURE_BUDGET
+
+
+def test_large_pictures_are_averaged_down(build: Build) -> None:
+    model = build(ModelConfig(latent_dim=4, data_shape=(3, 128, 128), width=1, prior_hidden=8))
+    assert decode(model, torch.zeros(1, 2, 4)).shape == (1, 2, 64, 64, 3)
+
+
+def test_the_payload_holds_what_the_browser_lacks(build: Build) -> None:
+    run = ChainRun.start("a", build(IMAGES), SETTINGS)
+    payload = run.payload(first=8, view={"step": 2, "chain": 1})
+    header = json.loads(payload[4 : 4 + int.from_bytes(payload[:4], "little")])
+    assert (header["first"], header["count"], header["total"]) == (8, 3, 11)
+
+
+def test_points_decode_to_points(build: Build) -> None:
+    run = ChainRun.start("a", build(POINTS), SETTINGS)
+    assert run.examples.shape == (11, 4, 2)
+    assert run.payload(0, {"step": 0, "chain": 0})
+
+
+def test_the_density_picture_has_its_peak_where_the_prior_has(build: Build) -> None:
+    model = build(POINTS)
+    for parameter in model.prior.parameters():
+        parameter.zero_()
+    model.prior.f[0].weight[0, 0] = 1.0  # f rises with z_1, so the peak moves right
+    model.prior.f[2].weight[0, 0] = 1.0
+    model.prior.f[4].weight[0, 0] = 2.0
+    picture = prior_density_picture(model)
+    row, column = np.unravel_index(picture.argmax(), picture.shape)
+    assert abs(row - 89.5) <= 1
+    assert column > 120
+    assert picture.max() == 255
+
+
+def test_the_id_changes_with_model_file_and_settings(entry: ModelEntry) -> None:
+    ids = {
+        chain_id(entry, SETTINGS),
+        chain_id(replace(entry, version=2), SETTINGS),
+        chain_id(entry, replace(SETTINGS, seed=4)),
+        chain_id(entry, replace(SETTINGS, temperature=0.5)),
+    }
+    assert len(ids) == 4
+    assert chain_id(entry, SETTINGS) == chain_id(entry, replace(SETTINGS))

@@ -1,0 +1,98 @@
+"""Pages run as Streamlit runs them, without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.chain_run import ChainRun
+from lebm import zoo
+
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
+    monkeypatch.setenv("LEBM_RUNS", str(tmp_path / "runs"))
+    return AppTest.from_file(str(MAIN), default_timeout=60)
+
+
+def _run(app: AppTest) -> ChainRun:
+    assert not app.exception
+    return app.session_state["chains.run"]
+
+
+def test_the_first_page_opens_on_a_chain_of_the_zoo(app: AppTest) -> None:
+    run = _run(app.run())
+    assert run.settings.n_chains == 64
+    assert run.n_taken > 0
+    assert not app.error
+
+
+@pytest.mark.parametrize("name", zoo.paths())
+def test_every_zoo_model_opens(app: AppTest, name: str) -> None:
+    app.query_params["model"] = name
+    run = _run(app.run())
+    model, card = zoo.load_model(name)
+    assert run.model.config == model.config
+    assert run.settings.step_size == card.prior_sampler.step_size
+
+
+def test_settings_change_the_chain(app: AppTest) -> None:
+    before = _run(app.run())
+    app.sidebar.number_input(key="seed").set_value(5)
+    app.sidebar.number_input(key="K").set_value(7)
+    after = _run(app.run())
+    assert after.n_taken == 7
+    assert after.id != before.id
+
+
+def test_the_same_settings_keep_the_chain(app: AppTest) -> None:
+    first = _run(app.run())
+    assert _run(app.run()) is first
+
+
+def test_the_address_sets_the_controls(app: AppTest) -> None:
+    for name, value in {"K": "9", "seed": "4", "n": "16", "T": "0.5"}.items():
+        app.query_params[name] = value
+    settings = _run(app.run()).settings
+    assert (settings.n_steps, settings.seed, settings.n_chains) == (9, 4, 16)
+    assert settings.temperature == 0.5
+
+
+def test_nonsense_in_the_address_falls_back(app: AppTest) -> None:
+    for name in ("model", "K", "seed", "n", "T", "s", "step", "chain"):
+        app.query_params[name] = "../../etc/passwd"
+    assert _run(app.run()).settings.n_chains == 64
+
+
+def test_a_run_can_be_chosen_and_brings_its_own_sampler(
+    app: AppTest, save_run: Callable[..., Path]
+) -> None:
+    save_run("mine")
+    app.query_params["model"] = "runs/mine"
+    run = _run(app.run())
+    assert (run.settings.n_steps, run.settings.step_size) == (6, 0.05)
+
+
+def test_another_model_resets_steps_and_step_size(
+    app: AppTest, save_run: Callable[..., Path]
+) -> None:
+    save_run("mine")
+    app.run()
+    app.sidebar.number_input(key="K").set_value(33).run()
+    app.sidebar.selectbox(key="model").set_value("runs/mine").run()
+    assert _run(app).settings.n_steps == 6
+
+
+def test_a_damaged_checkpoint_is_one_sentence(app: AppTest, save_run: Callable[..., Path]) -> None:
+    path = save_run("broken")
+    path.write_bytes(path.read_bytes()[:100])
+    app.query_params["model"] = "runs/broken"
+    app.run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "cut short" in app.error[0].value
