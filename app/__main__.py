@@ -37,7 +37,7 @@ def main() -> int:
     command = [sys.executable, "-m", "streamlit", "run", str(entry)]
     command += ["--server.port", str(options.port)]
     command += ["--server.headless", str(options.headless or not _has_display()).lower()]
-    os.execv(sys.executable, command)
+    return os.execv(sys.executable, command)
 
 
 def _in_use(port: int) -> bool:

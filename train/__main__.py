@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import signal
 import sys
@@ -35,6 +36,7 @@ class Resume:
 
 def main() -> int:
     """Run the command line; returns the exit status, 0 when the run reached its end."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # we say what matters
     console = Console(soft_wrap=True, highlight=False)
     try:
         trainer = _prepare(_parse_arguments(), console)

@@ -119,10 +119,9 @@ class Trainer:
         metrics_log = CsvLog(self.run.path / "metrics.csv", self.step)
         evaluation_log = CsvLog(self.run.path / "evaluation.csv", self.step)
         try:
-            while self.step < self.n_steps and not self._stopping:
-                self._advance(metrics_log, evaluation_log, watch or (lambda _: None))
-            if self._stopping:
-                self.run.save_state(self.state_dict())
+            stopped = False
+            while self.step < self.n_steps and not stopped:
+                stopped = self._advance(metrics_log, evaluation_log, watch or (lambda _: None))
         except OSError as error:
             raise RunError(
                 f"step {self.step}: {self.run.path} cannot be written ({error.strerror}); free "
@@ -135,8 +134,8 @@ class Trainer:
 
     def _advance(
         self, metrics_log: CsvLog, evaluation_log: CsvLog, watch: Callable[[Progress], None]
-    ) -> None:
-        """One iteration and what is due after it."""
+    ) -> bool:
+        """One iteration and what is due after it; returns whether it was saved to stop."""
         started = time.perf_counter()
         iteration = self._iterate()
         self.step += 1
@@ -146,17 +145,21 @@ class Trainer:
         last = self.step == self.n_steps
         log_due = last or self.step % self.config.log_every == 0
         save_due = last or self.step % self.config.save_every == 0
-        if log_due or save_due:
-            metrics = self._metrics(iteration)
+        stopping = self._stopping
+        if log_due or save_due or stopping:
+            metrics = self._metrics(iteration)  # raises rather than saves what has diverged
         self.seconds += time.perf_counter() - started
         if log_due:
             metrics_log.add(self._stamp() | metrics)
         if save_due:
             self._save(evaluation_log)
+        elif stopping:
+            self.run.save_state(self.state_dict())
         if log_due or save_due:
             rate = (self.step - self._watched[0]) / (time.perf_counter() - self._watched[1])
             self._watched = (self.step, time.perf_counter())
             watch(Progress(self.step, self.n_steps, rate, metrics, save_due))
+        return stopping
 
     def _iterate(self) -> Iteration:
         """One mini-batch of Algorithm 1 (its step 1 is here)."""
