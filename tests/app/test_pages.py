@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,10 @@ MAIN = Path(__file__).parents[2] / "app" / "main.py"
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
     monkeypatch.setenv("LEBM_RUNS", str(tmp_path / "runs"))
+    # Each AppTest is a server of its own, and Streamlit before 1.66 knows a component only on
+    # the server that was there when its module was imported.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "app"]:
+        monkeypatch.delitem(sys.modules, name)
     return AppTest.from_file(str(MAIN), default_timeout=60)
 
 
