@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.jobs import Jobs
 from app.models import ModelEntry
 from lebm.checkpoint import ModelCard, load
 from lebm.model import LatentEBM
@@ -21,6 +22,12 @@ def boot() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> Jobs:
+    """The long work of this process, for every session."""
+    return Jobs()
 
 
 def model(entry: ModelEntry) -> tuple[LatentEBM, ModelCard]:

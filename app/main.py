@@ -11,9 +11,15 @@ if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
 from app import cache  # noqa: E402
-from app.views import chains  # noqa: E402
+from app.views import chains, long_run  # noqa: E402
 
 st.set_page_config(page_title="Latent EBM explorer", page_icon="⛰️", layout="wide")
 st.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
 cache.boot()
-st.navigation([st.Page(chains.page, title="Chains", icon="⛓️", default=True)]).run()
+st.navigation(
+    [
+        st.Page(chains.page, title="Chains", default=True),
+        st.Page(long_run.page, title="Long run", url_path="long-run"),
+    ],
+    position="top",
+).run()

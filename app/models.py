@@ -33,13 +33,13 @@ def runs_folder() -> Path:
 
 
 def list_models(runs: Path) -> dict[str, ModelEntry]:
-    """Id -> entry: the zoo, then the newest checkpoint of every run.
+    """Id -> entry: the zoo, MNIST first, then the newest checkpoint of every run.
 
     Ids are looked up here and never made into paths, so none reaches outside.
     """
     entries = [
         ModelEntry(name, "from the zoo", path, path.stat().st_mtime_ns)
-        for name, path in zoo.paths().items()
+        for name, path in sorted(zoo.paths().items(), key=lambda item: item[0] != "mnist")
     ]
     folders = sorted(p.parent for p in runs.glob("*/config.json"))
     for folder in folders:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -13,7 +14,6 @@ from lebm.checkpoint import CheckpointError, ModelCard
 from lebm.model import LatentEBM
 
 CHAIN_COUNTS = (1, 4, 9, 16, 25, 36, 64, 100)
-_DEFAULT_MODEL = "mnist"
 _SHOWN_MODEL = "sidebar.model"
 
 
@@ -23,12 +23,10 @@ def pick_model() -> tuple[ModelEntry, LatentEBM, ModelCard] | None:
     if not entries:
         st.error("There is no model yet: train one with `python -m train digits`.")
         return None
-    ids = list(entries)
     with st.sidebar:
         chosen = st.selectbox(
             "Model",
-            ids,
-            index=ids.index(_DEFAULT_MODEL) if _DEFAULT_MODEL in ids else 0,
+            list(entries),
             key="model",
             bind="query-params",
             help="Models of the zoo come with the explorer; runs are those in the folder runs/.",
@@ -44,7 +42,20 @@ def pick_model() -> tuple[ModelEntry, LatentEBM, ModelCard] | None:
     return entry, model, card
 
 
-def chain_settings(card: ModelCard) -> ChainSettings:
+@dataclass(frozen=True, slots=True)
+class Length:
+    """The control for a chain's length: its label, key in the address, range and help line."""
+
+    label: str
+    key: str
+    highest: int
+    step: int
+    help: str
+    default: int | None = None
+    """None: as many steps as the model was trained with."""
+
+
+def chain_settings(card: ModelCard, length: Length) -> ChainSettings:
     """The settings of a prior chain; the defaults are those the model was trained with."""
     trained = card.prior_sampler
     with st.sidebar:
@@ -57,14 +68,14 @@ def chain_settings(card: ModelCard) -> ChainSettings:
             help="How many chains run side by side, each with noise of its own.",
         )
         n_steps = st.number_input(
-            "Steps K",
+            length.label,
             min_value=0,
-            max_value=500,
-            value=trained.n_steps,
-            step=10,
-            key="K",
+            max_value=length.highest,
+            value=trained.n_steps if length.default is None else length.default,
+            step=length.step,
+            key=length.key,
             bind="query-params",
-            help=f"Steps taken when the page opens. This model was trained with {trained.n_steps}.",
+            help=f"{length.help} This model was trained with {trained.n_steps}.",
         )
         step_size = st.number_input(
             "Step size s",

@@ -6,10 +6,12 @@ import streamlit as st
 
 from app.chain_run import ChainRun, chain_id
 from app.player import player
-from app.sidebar import chain_settings, pick_model
+from app.sidebar import Length, chain_settings, pick_model
 from lebm.checkpoint import ModelCard
 
 _PLAYER, _RUN, _PAYLOAD = "player", "chains.run", "chains.payload"
+
+_LENGTH = Length("Steps K", "K", 500, 10, "Steps taken when the page opens.")
 
 
 def page() -> None:
@@ -24,7 +26,7 @@ def page() -> None:
     if chosen is None:
         return
     entry, model, card = chosen
-    settings = chain_settings(card)
+    settings = chain_settings(card, _LENGTH)
     run = st.session_state.get(_RUN)
     this = chain_id(entry, settings)
     if run is None or run.id != this:

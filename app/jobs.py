@@ -1,0 +1,82 @@
+"""Long work in threads: started once, watched and cancelled by whoever knows its id."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass
+class Job(Generic[T]):
+    """Work under way or done.
+
+    Attributes:
+        latest: the newest result that was published; on cancel it stays.
+        progress: from 0 to 1.
+        error: a sentence, if the work failed.
+    """
+
+    latest: T | None = None
+    progress: float = 0.0
+    error: str = ""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    def publish(self, result: T, progress: float) -> None:
+        """Show what there is so far."""
+        self.latest, self.progress = result, progress
+
+    @property
+    def running(self) -> bool:
+        """Whether the work still goes on."""
+        return not self.finished.is_set()
+
+
+class Jobs:
+    """The jobs of this process, oldest forgotten first; a job is found again by its id.
+
+    Args:
+        keep: how many to remember.
+    """
+
+    def __init__(self, keep: int = 12) -> None:
+        self._keep = keep
+        self._jobs: dict[str, Job] = {}
+        self._lock = threading.Lock()
+
+    def start(self, job_id: str, work: Callable[[Job], None]) -> Job:
+        """The job of this id, started if it is not known yet.
+
+        Args:
+            job_id: names the work and all its settings.
+            work: calls `job.publish` as it goes and returns soon after `job.cancelled` is set.
+        """
+        with self._lock:
+            if job_id in self._jobs:
+                return self._jobs[job_id]
+            job: Job = Job()
+            self._jobs[job_id] = job
+            while len(self._jobs) > self._keep:
+                self._jobs.pop(next(iter(self._jobs))).cancelled.set()
+        threading.Thread(target=_run, args=(job, work), daemon=True).start()
+        return job
+
+    def forget(self, job_id: str) -> None:
+        """Cancel a job and let it be started anew."""
+        with self._lock:
+            job = self._jobs.pop(job_id, None)
+        if job is not None:
+            job.cancelled.set()
+
+
+def _run(job: Job, work: Callable[[Job], None]) -> None:
+    try:
+        work(job)
+    except (ValueError, RuntimeError, MemoryError) as error:  # torch raises RuntimeError
+        job.error = str(error).splitlines()[0] if str(error) else type(error).__name__
+    finally:
+        job.finished.set()

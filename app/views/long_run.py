@@ -1,0 +1,188 @@
+"""The Long run page: does the prior hold what its short runs promise? (Figure 4)"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import streamlit as st
+
+from app import cache, figures, long_run
+from app.chain_run import ChainSettings
+from app.jobs import Job
+from app.long_run import LongRun
+from app.models import ModelEntry
+from app.sidebar import Length, chain_settings, pick_model
+from lebm.diagnostics import MIN_DRAWS, autocorrelation, leading_directions, mixing
+from lebm.model import LatentEBM
+from train.pictures import mosaic
+
+_SHOWN_CHAINS = 12
+_LENGTH = Length("Steps", "long", 20_000, 500, "Figure 4 of the paper shows 2,500.", 2_500)
+_EXPLAINED = {
+    "steady": "Long chains stay where short ones ended: the short run samples what was learned.",
+    "drifting": "Long chains leave the place where short ones end. The short run is a sampler of "
+    "its own, and the density it was trained with is another: judge samples at K₀ steps.",
+    "collapsed": "Long chains end at a few examples. The learned density has deep wells that "
+    "short runs never reach: train with longer or persistent prior chains, or a smaller rate.",
+}
+
+
+def page() -> None:
+    """Draw the page."""
+    st.header("Long run")
+    st.markdown(
+        "A prior is trained with chains of K₀ steps. Do chains that run far longer stay with "
+        "sensible examples, or does the learned density lead them elsewhere?"
+    )
+    chosen = pick_model()
+    if chosen is None:
+        return
+    entry, model, card = chosen
+    settings = chain_settings(card, _LENGTH)
+    with st.sidebar:
+        every = st.number_input(
+            "A picture every … steps",
+            min_value=10,
+            max_value=1_000,
+            value=100,
+            step=10,
+            key="every",
+            bind="query-params",
+        )
+    job_id = _job_id(entry, settings, card.prior_sampler.n_steps, int(every))
+    job = _start(job_id, model, settings, card.prior_sampler.n_steps, int(every))
+    _watch(job_id, job)
+
+
+def _job_id(entry: ModelEntry, settings: ChainSettings, short_step: int, every: int) -> str:
+    text = f"{entry.id} {entry.version} {settings} {short_step} {every}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _start(
+    job_id: str, model: LatentEBM, settings: ChainSettings, short_step: int, every: int
+) -> Job[LongRun]:
+    return cache.jobs().start(
+        job_id, lambda job: long_run.run(job, model, settings, short_step, every)
+    )
+
+
+def _watch(job_id: str, job: Job[LongRun]) -> None:
+    """Show the job, twice a second while it runs."""
+
+    @st.fragment(run_every=0.5 if job.running else None)
+    def show() -> None:
+        running = job.running
+        if running:
+            left, right = st.columns([5, 1], vertical_alignment="center")
+            left.progress(job.progress, f"{job.progress:.0%} of the steps")
+            if right.button("Stop here", key="stop", help="Keeps the steps taken so far"):
+                job.cancelled.set()
+        if job.error:
+            st.error(f"The chain could not go on: {job.error}")
+        if job.latest is not None:
+            _show(job.latest, final=not running)
+        if not running and st.session_state.get("long_run.seen") != job_id:
+            st.session_state["long_run.seen"] = job_id
+            st.rerun()  # once more, without polling
+
+    show()
+
+
+def _show(run: LongRun, *, final: bool) -> None:
+    t = run.trajectory
+    if t.failures:
+        st.warning(f"{len(t.failures)} chains were stopped; the first: {t.failures[0]}.")
+    if final and run.verdict is not None:
+        _show_verdict(run)
+    _show_pictures(run)
+    profile = figures.energy_profile(t.steps.numpy(), t.energy.numpy(), run.short_step)
+    st.plotly_chart(profile, key="profile")
+    if final:
+        _show_mixing(run)
+
+
+def _show_verdict(run: LongRun) -> None:
+    verdict = run.verdict
+    assert verdict is not None
+    st.subheader(f"Verdict: {verdict.word}")
+    st.markdown(_EXPLAINED[verdict.word])
+    shown = {
+        "Energy": (
+            f"{verdict.energy_shift:+.2f} sd",
+            "Shift of the median energy from K₀ to the "
+            "end, in standard deviations of the chains at K₀",
+        ),
+        "‖z‖": (f"{verdict.norm_shift:+.2f} sd", "Shift of the median norm, likewise"),
+        "Spread": (
+            f"{verdict.spread:.2f} ×",
+            "Distance between decoded chains at the end, as a "
+            "share of that at K₀; below 0.25 is a collapse",
+        ),
+        "Moved": (
+            f"{verdict.moved:.2f} ×",
+            "Distance of each example from its own at K₀, as a "
+            "share of the distance between chains; near 1, it is another example",
+        ),
+        "Merged": (f"{verdict.merged:+.0%}", "More chains that share their example with another"),
+        "Saturated": (f"{verdict.saturation:+.1%}", "More values at the ends of the range"),
+    }
+    for column, (label, (value, help_line)) in zip(
+        st.columns(len(shown)), shown.items(), strict=True
+    ):
+        column.metric(label, value, help=help_line)
+
+
+def _show_pictures(run: LongRun) -> None:
+    """Rows are chains, columns are steps."""
+    if run.pictures.ndim != 5:
+        return
+    shown = run.pictures[:, :_SHOWN_CHAINS].swapaxes(0, 1)
+    n_chains, n_pictures = shown.shape[:2]
+    strip = mosaic(shown.reshape(-1, *shown.shape[2:]), n_pictures)
+    st.image(
+        strip.squeeze(-1) if strip.shape[-1] == 1 else strip,
+        caption=f"{n_chains} chains, one a row, at steps {run.picture_steps[0]} to "
+        f"{run.picture_steps[-1]}, a picture every "
+        f"{np.diff(run.picture_steps[:2])[0] if n_pictures > 1 else 0} steps",
+        width="stretch",
+    )
+
+
+def _show_mixing(run: LongRun) -> None:
+    t = run.trajectory
+    energy, z = t.energy[run.short_step :], t.z[run.short_step :]
+    if len(energy) < MIN_DRAWS:
+        st.info(
+            f"R-hat and effective sample sizes say nothing on {len(energy)} steps after K₀, and "
+            f"never on a short run alone: they compare what chains do once they have forgotten "
+            f"their start. Take at least {run.short_step + MIN_DRAWS} steps."
+        )
+        return
+    quantities = {"energy": energy}
+    leading = leading_directions(z, min(3, z.shape[-1]))
+    quantities |= {f"direction {i + 1}": leading[..., i] for i in range(leading.shape[-1])}
+    left, right = st.columns(2)
+    left.plotly_chart(
+        figures.autocorrelations({n: autocorrelation(q, 400) for n, q in quantities.items()}),
+        key="autocorrelation",
+    )
+    rows = {name: mixing(values) for name, values in quantities.items()}
+    right.markdown("**Convergence after K₀** (ArviZ, rank-normalised)")
+    right.dataframe(
+        {
+            "quantity": list(rows),
+            "R-hat": [round(m.rhat, 3) for m in rows.values()],
+            "bulk ESS": [round(m.ess_bulk) for m in rows.values()],
+            "tail ESS": [round(m.ess_tail) for m in rows.values()],
+            "mean": [round(m.mean, 3) for m in rows.values()],
+            "MCSE": [round(m.mcse, 3) for m in rows.values()],
+        },
+        hide_index=True,
+    )
+    right.caption(
+        "R-hat above 1.01: the chains do not agree yet. ESS: how many independent draws the "
+        "chains are worth together; below 400, trust none of these numbers. Directions are the "
+        "leading principal ones of these chains."
+    )

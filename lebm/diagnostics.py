@@ -1,0 +1,160 @@
+"""Whether chains have converged, and what long chains do that short ones do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from arviz_stats.base import array_stats
+from torch import Tensor
+
+#: Draws a chain needs before the numbers of `mixing` say anything.
+MIN_DRAWS = 400
+
+COLLAPSED_SPREAD = 0.25
+DRIFT_SDS = 1.0
+MERGED_DISTANCE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Mixing:
+    """Convergence of one scalar along several chains, as ArviZ computes it.
+
+    Attributes:
+        rhat: rank-normalised split R-hat; above 1.01 the chains do not agree yet.
+        ess_bulk: effective draws for the centre of the distribution, all chains together.
+        ess_tail: effective draws for its 5 % and 95 % quantiles.
+        mean: mean over all draws.
+        mcse: Monte Carlo standard error of that mean.
+    """
+
+    rhat: float
+    ess_bulk: float
+    ess_tail: float
+    mean: float
+    mcse: float
+
+
+def mixing(series: Tensor) -> Mixing:
+    """R-hat, effective sample sizes and Monte Carlo error of a scalar along chains.
+
+    Args:
+        series: the scalar at every draw, `(draws, chains)`; at least 4 draws. NaN propagates.
+
+    Raises:
+        ValueError: with fewer than 4 draws.
+
+    Source: Vehtari et al. 2021, "Rank-normalization, folding, and localization", as in ArviZ.
+    """
+    if series.shape[0] < 4:
+        raise ValueError(f"series needs at least 4 draws, not {series.shape[0]}")
+    draws = series.double().T.numpy()  # ArviZ wants (chain, draw)
+    return Mixing(
+        rhat=float(array_stats.rhat(draws)),
+        ess_bulk=float(array_stats.ess(draws, method="bulk")),
+        ess_tail=float(array_stats.ess(draws, method="tail", prob=(0.05, 0.95))),
+        mean=float(draws.mean()),
+        mcse=float(array_stats.mcse(draws, method="mean")),
+    )
+
+
+def autocorrelation(series: Tensor, max_lag: int) -> np.ndarray:
+    """Autocorrelation at lags 0 to `max_lag`, the mean over chains.
+
+    Args:
+        series: `(draws, chains)`.
+        max_lag: largest lag; cut to the number of draws less one.
+    """
+    return array_stats.autocorr(series.double().T.numpy())[:, : max_lag + 1].mean(0)
+
+
+def leading_directions(z: Tensor, count: int) -> Tensor:
+    """z along its leading principal directions: `(draws, chains, d) -> (draws, chains, count)`."""
+    flat = z.flatten(0, 1).double()
+    centred = flat - flat.mean(0)
+    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
+    return (centred @ directions[:count].T).reshape(*z.shape[:2], -1).to(z.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """n chains at one step.
+
+    Attributes:
+        energy: -f(z), `(n,)`.
+        norm: ‖z‖, `(n,)`.
+        examples: what they decode to, `(n, ...)`; images in [-1, 1].
+    """
+
+    energy: Tensor
+    norm: Tensor
+    examples: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of chains between a short run's end and a long one's.
+
+    Attributes:
+        word: "steady", "drifting" or "collapsed".
+        energy_shift: change of the median energy, in standard deviations at the short run.
+        norm_shift: change of the median ‖z‖, likewise.
+        spread: mean squared distance between decoded chains at the end, as a share of that at
+            the short run.
+        moved: mean squared distance of a chain's example from its own at the short run, as a
+            share of the distance between chains there; near 1, it has become another example.
+        merged: share of chains whose example another chain (nearly) shares at the end, less
+            that share at the short run.
+        saturation: change in the share of values beyond ±0.95.
+    """
+
+    word: Literal["steady", "drifting", "collapsed"]
+    energy_shift: float
+    norm_shift: float
+    spread: float
+    moved: float
+    merged: float
+    saturation: float
+
+
+def verdict(short: Snapshot, long: Snapshot) -> Verdict:
+    """Compare the same chains at the end of a short run and of a long one.
+
+    "collapsed" if the decoded examples' spread fell below a quarter, or half of the chains
+    merged since; else "drifting" if the median energy or norm moved by more than one standard
+    deviation of the chains at the short run; else "steady".
+
+    Args:
+        short: the chains at K_0, the length they were trained with; at least 2 chains.
+        long: the same chains at the end.
+    """
+    a, b = short.examples.flatten(1).double(), long.examples.flatten(1).double()
+    n_pairs = len(a) * (len(a) - 1)
+    between_a, between_b = torch.cdist(a, a).square(), torch.cdist(b, b).square()
+    typical = between_a.sum() / n_pairs
+    spread = float(between_b.sum() / n_pairs / typical)
+    merged = _merged(between_b, typical) - _merged(between_a, typical)
+    energy_shift = float((long.energy.median() - short.energy.median()) / short.energy.std())
+    norm_shift = float((long.norm.median() - short.norm.median()) / short.norm.std())
+    word: Literal["steady", "drifting", "collapsed"] = "steady"
+    if spread < COLLAPSED_SPREAD or merged > 0.5:
+        word = "collapsed"
+    elif not (abs(energy_shift) <= DRIFT_SDS and abs(norm_shift) <= DRIFT_SDS):
+        word = "drifting"  # also where a shift is NaN
+    return Verdict(
+        word=word,
+        energy_shift=energy_shift,
+        norm_shift=norm_shift,
+        spread=spread,
+        moved=float((a - b).square().sum(1).mean() / typical),
+        merged=merged,
+        saturation=float((b.abs() > 0.95).double().mean() - (a.abs() > 0.95).double().mean()),
+    )
+
+
+def _merged(sq_distances: Tensor, typical: Tensor) -> float:
+    """Share of examples with another one much nearer than is typical."""
+    nearest = sq_distances.clone().fill_diagonal_(torch.inf).min(1).values
+    return float((nearest < MERGED_DISTANCE * typical).double().mean())

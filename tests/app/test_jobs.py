@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import threading
+
+from app.jobs import Job, Jobs
+
+
+def test_a_job_is_started_once_and_found_again() -> None:
+    jobs, runs = Jobs(), []
+
+    def work(job: Job[int]) -> None:
+        runs.append(1)
+        job.publish(7, 1.0)
+
+    first = jobs.start("a", work)
+    assert jobs.start("a", work) is first
+    assert first.finished.wait(5)
+    assert (first.latest, first.progress, len(runs)) == (7, 1.0, 1)
+
+
+def test_cancelling_keeps_what_there_is() -> None:
+    started = threading.Event()
+
+    def work(job: Job[int]) -> None:
+        job.publish(1, 0.1)
+        started.set()
+        job.cancelled.wait(5)
+
+    job = Jobs().start("a", work)
+    assert started.wait(5)
+    job.cancelled.set()
+    assert job.finished.wait(5)
+    assert job.latest == 1
+
+
+def test_a_failure_is_one_sentence() -> None:
+    def work(job: Job[int]) -> None:
+        raise RuntimeError("no room\nat all")
+
+    job = Jobs().start("a", work)
+    assert job.finished.wait(5)
+    assert job.error == "no room"
+
+
+def test_the_oldest_job_is_cancelled_and_forgotten() -> None:
+    jobs = Jobs(keep=2)
+
+    def work(job: Job[int]) -> None:
+        job.cancelled.wait(5)
+
+    first, *others = [jobs.start(name, work) for name in "abc"]
+    assert first.finished.wait(5)
+    assert all(job.running for job in others)
+    assert jobs.start("a", work) is not first
+    for job in others:
+        job.cancelled.set()

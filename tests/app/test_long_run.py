@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from app import long_run
+from app.chain_run import ChainRun, ChainSettings
+from app.jobs import Job
+from app.long_run import LongRun
+from lebm.model import LatentEBM, ModelConfig
+
+IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
+SETTINGS = ChainSettings(n_chains=4, n_steps=250, step_size=0.05, temperature=1.0, seed=3)
+Build = Callable[[ModelConfig], LatentEBM]
+
+
+def _finished(model: LatentEBM, settings: ChainSettings = SETTINGS) -> LongRun:
+    job: Job[LongRun] = Job()
+    long_run.run(job, model, settings, short_step=20, picture_every=50)
+    assert job.latest is not None
+    return job.latest
+
+
+def test_it_is_the_chain_of_the_chains_page(build: Build) -> None:
+    model = build(IMAGES)
+    run = _finished(model)
+    assert torch.equal(run.trajectory.z, ChainRun.start("a", model, SETTINGS).trajectory.z)
+
+
+def test_pictures_are_those_of_their_steps(build: Build) -> None:
+    run = _finished(build(IMAGES))
+    assert run.picture_steps == (0, 50, 100, 150, 200, 250)
+    decoded = long_run.decode(run.model, run.trajectory.z[[150]])
+    assert (run.pictures[3] == decoded[0]).all()
+
+
+def test_the_verdict_compares_the_short_run_with_the_end(build: Build) -> None:
+    run = _finished(build(IMAGES))
+    assert run.verdict is not None
+    assert torch.equal(run.snapshot(20).energy, run.trajectory.energy[20])
+    assert run.last_step == 250
+
+
+def test_one_chain_or_a_short_one_has_no_verdict(build: Build) -> None:
+    model = build(IMAGES)
+    assert _finished(model, ChainSettings(1, 250, 0.05, 1.0, 3)).verdict is None
+    assert _finished(model, ChainSettings(4, 20, 0.05, 1.0, 3)).verdict is None
+
+
+def test_a_cancelled_run_keeps_its_steps(build: Build) -> None:
+    job: Job[LongRun] = Job()
+    publish = job.publish
+
+    def stop_after_first(result: LongRun, progress: float) -> None:
+        publish(result, progress)
+        job.cancelled.set()
+
+    job.publish = stop_after_first  # type: ignore[method-assign]
+    long_run.run(job, build(IMAGES), SETTINGS, short_step=20, picture_every=50)
+    assert job.latest is not None
+    assert job.latest.last_step == long_run.PIECE
+
+
+def test_the_length_is_bounded_by_memory(build: Build) -> None:
+    model = build(IMAGES)
+    assert 4 * 100 * 4 * long_run.max_steps(model, 100) <= long_run.MEMORY_BUDGET
