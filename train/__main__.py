@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import tyro
@@ -44,6 +45,9 @@ def main() -> int:
     except (ValueError, data.DatasetUnavailable, RunError, DivergedRun) as error:
         console.print(f"error: {error}", style="red", markup=False)
         return 1
+    except KeyboardInterrupt:
+        console.print("stopped before the first iteration")
+        return 130
     return 0
 
 
@@ -86,9 +90,14 @@ def _prepare(arguments: TrainConfig | Resume, console: Console) -> Trainer:
 
 
 def _train(trainer: Trainer, console: Console) -> None:
-    """Run to the end under a progress bar; a first Ctrl-C or SIGTERM saves and stops."""
+    """Run to the end under a progress bar; Ctrl-C or SIGTERM saves and stops, twice kills."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        trainer.stop()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: trainer.stop())
+        signal.signal(number, on_signal)
     columns = [
         BarColumn(),
         MofNCompleteColumn(),
