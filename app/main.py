@@ -11,7 +11,7 @@ if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
 from app import cache  # noqa: E402
-from app.views import chains, long_run  # noqa: E402
+from app.views import chains, long_run, tilted_prior  # noqa: E402
 
 st.set_page_config(page_title="Latent EBM explorer", page_icon="⛰️", layout="wide")
 st.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
@@ -19,6 +19,7 @@ cache.boot()
 st.navigation(
     [
         st.Page(chains.page, title="Chains", default=True),
+        st.Page(tilted_prior.page, title="Tilted prior", url_path="tilted-prior"),
         st.Page(long_run.page, title="Long run", url_path="long-run"),
     ],
     position="top",

@@ -49,7 +49,9 @@ def to_model_range(examples: Tensor) -> Tensor:
     return examples
 
 
-def load(name: str, data_shape: tuple[int, ...], root: Path | None = None) -> Dataset:
+def load(
+    name: str, data_shape: tuple[int, ...], root: Path | None = None, *, download: bool = True
+) -> Dataset:
     """The named data set.
 
     Args:
@@ -57,7 +59,8 @@ def load(name: str, data_shape: tuple[int, ...], root: Path | None = None) -> Da
         data_shape: shape of one example that the model expects; a folder of pictures is fitted
             to it, every other data set must have it.
         root: local folder; None means the environment variable LEBM_DATA, and where that is
-            unset too, a download into ./data for the sets that torchvision can download.
+            unset too, ./data, which torchvision fills by a download where it can.
+        download: False takes what is there and downloads nothing.
 
     Raises:
         DatasetUnavailable: if it cannot be had or does not fit; the message says what to do.
@@ -70,6 +73,8 @@ def load(name: str, data_shape: tuple[int, ...], root: Path | None = None) -> Da
         raise DatasetUnavailable(
             f"the data folder {root} does not exist: correct --data-root or LEBM_DATA"
         )
+    if root is None and not download:
+        root = Path("data")
     dataset = _LOADERS[name](name, data_shape, root)
     if dataset.data_shape != tuple(data_shape):
         raise DatasetUnavailable(

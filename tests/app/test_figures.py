@@ -26,3 +26,17 @@ def test_axes_are_named() -> None:
         assert figure.layout.title.text
         assert figure.layout.xaxis.title.text
         assert figure.layout.yaxis.title.text
+
+
+def test_selected_points_can_be_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    groups = {"a": (rng.normal(size=(5, 2)), "#000000"), "b": (rng.normal(size=(7, 2)), "#111111")}
+    figure = figures.projection(groups, ("z₁", "z₂"), selectable="b")
+    scatters = {trace.name: trace for trace in figure.data if trace.type == "scattergl"}
+    assert scatters["a"].customdata is None
+    assert list(scatters["b"].customdata) == list(range(7))
+
+
+def test_the_interval_of_log_z_is_students() -> None:
+    figure = figures.log_partition_curve(np.array([0.0, 1.0]), np.zeros(2), np.ones(2), here=1.0)
+    assert list(figure.data[0].error_y.array) == [2.36, 2.36]

@@ -124,3 +124,25 @@ def test_a_long_run_ends_in_a_verdict(app: AppTest, save_run: Callable[..., Path
     assert page.subheader[0].value.startswith("Verdict: ")
     assert len(page.metric) == 6
     assert page.dataframe[0].value["R-hat"].notna().all()
+
+
+def _tilted_prior_script() -> None:
+    from app.views import tilted_prior
+
+    tilted_prior.page()
+
+
+@pytest.mark.parametrize("name", ["digits", "pinwheel"])
+def test_the_tilt_slider_shows_each_prior(app: AppTest, name: str) -> None:
+    page = AppTest.from_function(_tilted_prior_script, default_timeout=60)
+    page.query_params["model"] = name
+    for _ in range(200):
+        page.run()
+        assert not page.exception
+        if page.metric:
+            break
+        time.sleep(0.1)
+    page.select_slider(key="tilt").set_value(0.0).run()
+    assert not page.exception
+    assert page.metric[0].value == "0.00 ± 0.00"
+    assert page.metric[2].value == "100.0%"

@@ -1,0 +1,159 @@
+"""What the Tilted prior page shows: p_0, p_λ and the aggregate posterior in one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.jobs import Job
+from lebm import langevin
+from lebm.checkpoint import ModelCard
+from lebm.exact import PlaneGrid, log_partition
+from lebm.model import LatentEBM
+from lebm.tilting import TiltPath, tilt_path
+from train import data
+
+TILTS = tuple(round(0.1 * i, 1) for i in range(16))
+N_PARTICLES = 1024
+N_EXAMPLES = 256
+_NO_DATA = (
+    "The aggregate posterior needs the data set ({}), which is not on this machine: train on it "
+    "once, or set LEBM_DATA to the folder that holds it."
+)
+EXTENT = 4.0  # of the latent plane, where z is drawn as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A fixed map from latents to the plane: the plane itself, or two principal directions.
+
+    Attributes:
+        mean: what is subtracted, `(latent_dim,)`.
+        directions: two orthonormal rows, `(2, latent_dim)`.
+        explained: share of the variance that the two directions keep, from 0 to 1.
+    """
+
+    mean: Tensor
+    directions: Tensor
+    explained: float
+
+    @classmethod
+    def fit(cls, z: Tensor) -> Frame:
+        """The frame of these latents, `(n, latent_dim)`."""
+        if z.shape[1] == 2:
+            return cls(torch.zeros(2), torch.eye(2), 1.0)
+        mean = z.mean(0)
+        _, scales, directions = torch.linalg.svd(z - mean, full_matrices=False)
+        variances = scales.square()
+        return cls(mean, directions[:2], float(variances[:2].sum() / variances.sum()))
+
+    def transform(self, z: Tensor) -> np.ndarray:
+        """`(n, latent_dim) -> (n, 2)`."""
+        return ((z - self.mean) @ self.directions.T).numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class TiltView:
+    """All that the page shows of a model.
+
+    Attributes:
+        path: p_λ and log Z(λ) at `TILTS`.
+        frame: fitted to p_0 and p_α, and never again.
+        posterior: samples of the aggregate posterior, `(n, latent_dim)`, once there are any.
+        note: why there is no posterior, a sentence.
+    """
+
+    path: TiltPath
+    frame: Frame
+    posterior: Tensor | None = None
+    note: str = ""
+
+    def particles(self, tilt: float) -> Tensor:
+        """Samples of p_λ, `(n, latent_dim)`."""
+        return self.path.particles[TILTS.index(tilt)]
+
+
+def build(job: Job[TiltView], model: LatentEBM, card: ModelCard) -> None:
+    """Anneal to p_λ, then infer the aggregate posterior where the data is at hand.
+
+    Args:
+        job: where to publish.
+        model: the model.
+        card: names the data set and the posterior chain.
+    """
+    path = tilt_path(
+        model.prior,
+        torch.tensor(TILTS),
+        n_particles=N_PARTICLES,
+        mala_steps=2,
+        generator=torch.Generator().manual_seed(0),
+        report=lambda share: _report(job, 0.6 * share),
+    )
+    at_one = path.particles[TILTS.index(1.0)]
+    view = TiltView(path, Frame.fit(torch.cat([path.particles[0], at_one])))
+    job.publish(view, 0.6)
+    try:
+        examples = _examples(model, card)
+    except data.DatasetUnavailable:
+        job.publish(replace(view, note=_NO_DATA.format(card.facts.get("data"))), 1.0)
+        return
+    z = model.prior.sample_base(len(examples), generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(2)
+    pieces = 10
+    sampler = card.posterior_sampler
+    piece = replace(sampler, n_steps=max(1, sampler.n_steps // pieces))
+    for i in range(pieces):
+        if job.cancelled.is_set():
+            return
+        z = langevin.sample(model.posterior_density(examples), z, piece, generator=generator)
+        _report(job, 0.6 + 0.4 * (i + 1) / pieces)
+    job.publish(replace(view, posterior=z), 1.0)
+
+
+def _report(job: Job[TiltView], progress: float) -> None:
+    job.progress = progress
+
+
+def _examples(model: LatentEBM, card: ModelCard) -> Tensor:
+    """Held-out examples of the model's data set; nothing is downloaded for them."""
+    name = str(card.facts.get("data", ""))
+    dataset = data.load(name, model.config.data_shape, download=False)
+    return data.to_model_range(dataset.test[:N_EXAMPLES])
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """Exact quantities of p_λ for a latent plane.
+
+    Attributes:
+        log_z: log Z(λ).
+        kl: KL(p_λ ‖ p_0) in nats.
+        axis: grid coordinates, `(m,)`.
+        density: p_λ on the grid, `(m, m)`, row i at axis[i] of the second coordinate.
+    """
+
+    log_z: float
+    kl: float
+    axis: np.ndarray
+    density: np.ndarray
+
+
+@torch.no_grad()
+def exact(model: LatentEBM, tilt: float) -> Exact:
+    """Quadrature over the latent plane; `latent_dim` must be 2."""
+    wide = PlaneGrid(extent=8.0, n_points=320)
+    prior = model.prior
+
+    def log_density(z: Tensor) -> Tensor:
+        return tilt * prior.neg_energy(z.float()).double() + prior.base_log_prob(z)
+
+    log_z = log_partition(log_density, wide)
+    z = wide.points
+    weights = (log_density(z) - log_z).exp() * wide.cell_area
+    kl = float((weights * tilt * prior.neg_energy(z.float()).double()).sum()) - log_z
+    shown = PlaneGrid(extent=EXTENT, n_points=120)
+    density = (log_density(shown.points) - log_z).exp().view(120, 120).T
+    return Exact(log_z, kl, shown.axis.numpy(), density.numpy())
