@@ -7,10 +7,11 @@ no more memory is taken than the file itself holds.
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -78,11 +79,12 @@ def save(path: Path, model: LatentEBM, card: ModelCard) -> None:
     tensors = {
         name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
     }
+    facts = {key: _finite_or_text(value) for key, value in card.facts.items()}
     metadata = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
         "config": msgspec.json.encode(model.config).decode(),
-        "card": msgspec.json.encode(card).decode(),
+        "card": msgspec.json.encode(replace(card, facts=facts)).decode(),
     }
     atomic_write(path, save_safetensors(tensors, metadata))
 
@@ -118,11 +120,11 @@ def loads(data: bytes, *, name: str = "the file") -> tuple[LatentEBM, ModelCard]
         with torch.device("meta"):  # no memory yet, however large the config says it is
             model = LatentEBM(config)
     except (ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{name}: no such model can be built: {error}") from error
+        raise CheckpointError(f"{name}: no such model can be built: {_brief(error)}") from error
     try:
         tensors = load_safetensors(data)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{name} is damaged: {error}") from error
+        raise CheckpointError(f"{name} is damaged: {_brief(error)}") from error
     _check_tensors(tensors, model.state_dict(), name)
     model.load_state_dict(tensors, assign=True)
     model.generator.to(memory_format=torch.channels_last)
@@ -157,9 +159,20 @@ def _metadata(data: bytes, name: str) -> dict[str, str]:
 def _parse(cls: type[T], text: str | None, where: str) -> T:
     """A dataclass from its JSON, every field of its type and in its range."""
     try:
-        return msgspec.json.decode(text or "", type=cls)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise CheckpointError(f"{where} is not valid: {error}") from error
+        return msgspec.json.decode(text if isinstance(text, str) else "", type=cls)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise CheckpointError(f"{where} is not valid: {_brief(error)}") from error
+
+
+def _finite_or_text(value: str | int | float) -> str | int | float:
+    """JSON has no NaN and no infinity; as text they survive."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _brief(error: Exception) -> str:
+    """The error's first words: it may quote the file, at any length."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 160 else f"{text[:160]} …"
 
 
 def _check_tensors(tensors: dict[str, Tensor], expected: dict[str, Tensor], name: str) -> None:

@@ -6,6 +6,7 @@ held against them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -96,7 +97,7 @@ def log_marginal(
     log_prior = log_prior - grid.log_integral(log_prior)
     means = model.generator(z).flatten(1)
     variance = model.noise_std**2
-    log_norm = 0.5 * means.shape[1] * torch.tensor(2 * torch.pi * variance).log()
+    log_norm = 0.5 * means.shape[1] * math.log(math.tau * variance)
     values = []
     for rows in x.flatten(1).split(chunk):
         sq_error = torch.cdist(rows, means).square()

@@ -42,8 +42,8 @@ class LangevinConfig:
             raise ValueError(f"step_size must be above 0, not {self.step_size}")
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
             raise ValueError(f"temperature must be at least 0, not {self.temperature}")
-        if not self.max_radius > 0:
-            raise ValueError(f"max_radius must be above 0, not {self.max_radius}")
+        if not (math.isfinite(self.max_radius) and self.max_radius > 0):
+            raise ValueError(f"max_radius must be above 0 and finite, not {self.max_radius}")
 
     @property
     def delta(self) -> float:
@@ -100,8 +100,9 @@ def step(
 ) -> tuple[State, StepInfo]:
     """One step of every running chain; `config.n_steps` plays no part.
 
-    A chain that would become NaN or infinite, or leave `config.max_radius`, stays where it last
-    was and is marked in the new state; the other chains go on.
+    A chain that would reach a place that is NaN or infinite, has no finite log density, or lies
+    beyond `config.max_radius`, stays where it last was and is marked in the new state; the other
+    chains go on.
 
     Args:
         log_density_fn: `(n, latent_dim) -> (n,)`, the function that made `state`.
@@ -113,14 +114,20 @@ def step(
     finite = torch.isfinite(proposal).all(-1)
     inside = proposal.norm(dim=-1) <= config.max_radius
     running = state.failed_at < 0
-    fails = running & ~(finite & inside)
-    z = torch.where((running & ~fails)[:, None], proposal, state.z)
-    terms, forces = _evaluate(log_density_fn, z)
+    terms, forces = _evaluate(
+        log_density_fn, torch.where((finite & inside)[:, None], proposal, state.z)
+    )
+    finite &= torch.stack(list(terms.values())).isfinite().all(0)
+    moves = running & finite & inside
+    fails = running & ~moves
     new = State(
         step=state.step + 1,
-        z=z,
-        terms=terms,
-        forces=forces,
+        z=torch.where(moves[:, None], proposal, state.z),
+        terms={name: torch.where(moves, terms[name], old) for name, old in state.terms.items()},
+        forces={
+            name: torch.where(moves[:, None], forces[name], old)
+            for name, old in state.forces.items()
+        },
         failed_at=torch.where(fails, state.step + 1, state.failed_at),
         escaped=state.escaped | (fails & finite),
     )

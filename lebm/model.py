@@ -30,7 +30,7 @@ class ModelConfig:
     width: int = 64
     """Base width of the generator's convolutions, or units a layer for points."""
     noise_std: float = 0.3
-    """σ of the observation noise, in the units of x (images lie in [-1, 1]). Above 0."""
+    """σ of the observation noise, in the units of x (images lie in [-1, 1]); 1e-6 to 1e6."""
     prior_hidden: int = 200
     """Units in each of the two hidden layers of f_α."""
     prior_activation: Activation = "leaky_relu"
@@ -43,13 +43,13 @@ class ModelConfig:
         for name, value in sizes.items():
             if not 1 <= value <= MAX_LAYER:
                 raise ValueError(f"{name} must be from 1 to {MAX_LAYER}, not {value}")
-        if not (math.isfinite(self.noise_std) and self.noise_std > 0):
-            raise ValueError(f"noise_std must be above 0, not {self.noise_std}")
+        if not 1e-6 <= self.noise_std <= 1e6:
+            raise ValueError(f"noise_std must be from 1e-6 to 1e6, not {self.noise_std}")
         shape = self.data_shape
         square = len(shape) == 3 and shape[1] == shape[2]
         if not (len(shape) == 1 or square):
             raise ValueError(
-                f"data_shape must be (dim,) or (channels, size, size), not {tuple(shape)}"
+                f"data_shape must be (dim,) or (channels, size, size), not {tuple(shape[:4])}"
             )
 
 

@@ -39,11 +39,17 @@ class ChainNoise:
         self._number, self._block = -1, np.empty(0)
 
     def at(self, step: int) -> Tensor:
-        """ε of this step for every chain, float32 `(n, latent_dim)`, on the CPU."""
+        """ε of this step for every chain, float32 `(n, latent_dim)`, on the CPU.
+
+        Raises:
+            ValueError: for a step below 0.
+        """
+        if step < 0:
+            raise ValueError(f"step must be at least 0, not {step}")
         number, row = divmod(step, _BLOCK)
         if number != self._number:
             self._number, self._block = number, self._draw(number)
-        return torch.from_numpy(self._block[row])
+        return torch.from_numpy(self._block[row].copy())
 
     def _draw(self, number: int) -> np.ndarray:
         block = np.empty((_BLOCK, len(self.chains), self.latent_dim), dtype=np.float32)

@@ -121,7 +121,8 @@ class Trajectory:
         Raises:
             ValueError: if `later` does not begin where this one ends.
         """
-        if int(later.steps[0]) != int(self.steps[-1]) or not torch.equal(later.z[0], self.z[-1]):
+        same_place = torch.allclose(later.z[0], self.z[-1], rtol=0, atol=0, equal_nan=True)
+        if int(later.steps[0]) != int(self.steps[-1]) or not same_place:
             raise ValueError(
                 f"the later trajectory starts at step {int(later.steps[0])}, "
                 f"this one ends at step {int(self.steps[-1])} or at other points"
