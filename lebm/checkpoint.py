@@ -27,6 +27,7 @@ from lebm.model import LatentEBM, ModelConfig
 
 FORMAT = "lebm"
 FORMAT_VERSION = 1
+_MAX_HEADER = 2**20  # bytes of names, shapes and card
 MAX_BYTES = 2**31  # a file beyond 2 GiB is no model of this library
 
 T = TypeVar("T")
@@ -45,7 +46,9 @@ class ModelCard:
     prior_sampler: LangevinConfig
     """The prior chain it was trained with (K_0, s_0)."""
     posterior_sampler: LangevinConfig
-    """The posterior chain that reconstructs with it."""
+    """The posterior chain it was trained with (K_1, s_1)."""
+    reconstruction_sampler: LangevinConfig
+    """The posterior chain from p_0 noise that reconstructs with it."""
     facts: dict[str, str | int | float] = field(default_factory=dict)
     """Data, command, hardware, minutes, test MSE, parameter counts: label -> value."""
 
@@ -135,8 +138,8 @@ def _metadata(data: bytes, name: str) -> dict[str, str]:
     """The header's metadata, read without touching a tensor."""
     try:
         (length,) = struct.unpack("<Q", data[:8])
-        if length > len(data) - 8:
-            raise ValueError("header longer than the file")
+        if length > min(len(data) - 8, _MAX_HEADER):
+            raise ValueError("header longer than the file, or than any of ours")
         header = json.loads(data[8 : 8 + length])
         metadata = header.get("__metadata__", {})
     except (struct.error, ValueError, AttributeError, RecursionError) as error:

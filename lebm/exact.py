@@ -6,7 +6,6 @@ held against them.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -97,9 +96,8 @@ def log_marginal(
     log_prior = log_prior - grid.log_integral(log_prior)
     means = model.generator(z).flatten(1)
     variance = model.noise_std**2
-    log_norm = 0.5 * means.shape[1] * math.log(math.tau * variance)
     values = []
     for rows in x.flatten(1).split(chunk):
         sq_error = torch.cdist(rows, means).square()
-        values.append(grid.log_integral(log_prior - sq_error / (2 * variance)) - log_norm)
+        values.append(grid.log_integral(log_prior - sq_error / (2 * variance)) - model.log_norm)
     return torch.cat(values)

@@ -110,16 +110,17 @@ def step(
         noise: ε, `(n, latent_dim)`.
         config: step size, temperature and radius.
     """
-    proposal, info = update(state.z, state.force, noise, config)
+    running = (state.failed_at < 0)[:, None]
+    force, noise = (torch.where(running, t, 0.0) for t in (state.force, noise))
+    proposal, info = update(state.z, force, noise, config)
     finite = torch.isfinite(proposal).all(-1)
     inside = proposal.norm(dim=-1) <= config.max_radius
-    running = state.failed_at < 0
     terms, forces = _evaluate(
         log_density_fn, torch.where((finite & inside)[:, None], proposal, state.z)
     )
     finite &= torch.stack(list(terms.values())).isfinite().all(0)
-    moves = running & finite & inside
-    fails = running & ~moves
+    moves = running[:, 0] & finite & inside
+    fails = running[:, 0] & ~moves
     new = State(
         step=state.step + 1,
         z=torch.where(moves[:, None], proposal, state.z),

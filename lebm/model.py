@@ -79,6 +79,11 @@ class LatentEBM(nn.Module):
         self.generator = _build_generator(config)
         self.noise_std = config.noise_std
 
+    @property
+    def log_norm(self) -> float:
+        """The constant of eq. 3: D/2 log(2πσ²), with D values in an example."""
+        return 0.5 * math.prod(self.config.data_shape) * math.log(math.tau * self.noise_std**2)
+
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         r"""log p_β(x|z) of eq. 3, normalised, in nats.
 
@@ -93,9 +98,7 @@ class LatentEBM(nn.Module):
             `(n,)`.
         """
         sq_error = (x - self.generator(z)).square().flatten(1).sum(1)
-        n_values = math.prod(self.config.data_shape)
-        log_norm = 0.5 * n_values * math.log(2 * math.pi * self.noise_std**2)
-        return -sq_error / (2 * self.noise_std**2) - log_norm
+        return -sq_error / (2 * self.noise_std**2) - self.log_norm
 
     def unnorm_log_joint(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x, z) + log Z(α), `(n,)` in nats: the posterior's target, an anomaly score."""

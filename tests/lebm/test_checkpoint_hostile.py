@@ -1,0 +1,316 @@
+"""Files from somebody else: each is a model or one sentence, and nothing in it is run."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import random
+import resource
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+from lebm.checkpoint import FORMAT_VERSION, CheckpointError, ModelCard, load, loads, save
+from lebm.langevin import LangevinConfig
+from lebm.model import LatentEBM, ModelConfig
+
+LONGEST = 500  # characters of a message
+FIRST = "generator.net.0.bias"  # the tensor that the header lists first, `(4,)`
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> bytes:
+    torch.manual_seed(0)
+    model = LatentEBM(ModelConfig(2, (2,), width=4, prior_hidden=4))
+    sampler = LangevinConfig(3, 0.1)
+    path = tmp_path_factory.mktemp("good") / "good.safetensors"
+    save(path, model, ModelCard("good", sampler, sampler, sampler, facts={"minutes": 1}))
+    return path.read_bytes()
+
+
+def split(data: bytes) -> tuple[dict[str, Any], bytes]:
+    (length,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def join(header: bytes | dict[str, Any], body: bytes = b"") -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def with_metadata(data: bytes, **changes: Any) -> bytes:
+    header, body = split(data)
+    header["__metadata__"] |= changes
+    return join(header, body)
+
+
+def without_metadata(data: bytes, name: str) -> bytes:
+    header, body = split(data)
+    del header["__metadata__"][name]
+    return join(header, body)
+
+
+def with_config(data: bytes, **changes: Any) -> bytes:
+    config = json.loads(split(data)[0]["__metadata__"]["config"])
+    return with_metadata(data, config=json.dumps(config | changes))
+
+
+def with_card(data: bytes, **changes: Any) -> bytes:
+    card = json.loads(split(data)[0]["__metadata__"]["card"])
+    return with_metadata(data, card=json.dumps(card | changes))
+
+
+def with_entry(data: bytes, name: str = FIRST, **changes: Any) -> bytes:
+    header, body = split(data)
+    header[name] = header.get(name, {}) | changes
+    return join(header, body)
+
+
+def with_tensors(data: bytes, change) -> bytes:
+    """The same metadata over tensors that `change` has altered."""
+    tensors = safetensors.torch.load(data)
+    change(tensors)
+    return safetensors.torch.save(tensors, split(data)[0]["__metadata__"])
+
+
+def renamed(data: bytes, name: str) -> bytes:
+    header, body = split(data)
+    header[name] = header.pop(FIRST)
+    return join(header, body)
+
+
+def one_sentence(error: CheckpointError) -> bool:
+    message = str(error)
+    return 0 < len(message) <= LONGEST and message.isprintable()
+
+
+def refused(data: bytes) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        loads(data, name="model.safetensors")
+    assert one_sentence(caught.value), caught.value
+    assert "model.safetensors" in str(caught.value)
+    return str(caught.value)
+
+
+def put(value: torch.Tensor, name: str = FIRST):
+    return lambda tensors: tensors.update({name: value})
+
+
+NOT_SAFETENSORS = {
+    "empty": b"",
+    "seven bytes": b"\0" * 7,
+    "no header": struct.pack("<Q", 0),
+    "header of 2^64 - 1 bytes": b"\xff" * 8 + b"{}",
+    "header beyond the end": struct.pack("<Q", 10**6) + b"{}",
+    "deep lists": join(b"[" * 200_000),
+    "deep objects": join(b'{"a":' * 200_000),
+    "a number of 5000 digits": join(b"1" * 5000),
+    "a list": join(b"[]"),
+    "null": join(b"null"),
+    "not UTF-8": join(b'{"\xff": 1}'),
+    "a zip": b"PK\x03\x04" + b"\0" * 100,
+    "text": b"import os\n" * 50,
+}
+
+
+@pytest.mark.parametrize("data", NOT_SAFETENSORS.values(), ids=NOT_SAFETENSORS.keys())
+def test_what_is_no_safetensors_file_is_refused(data):
+    assert "not a safetensors file" in refused(data)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_bytes_are_refused(seed):
+    refused(random.Random(seed).randbytes(2000))
+
+
+def test_a_file_cut_anywhere_is_refused(good):
+    for length in [*range(0, len(good), 37), len(good) - 1]:
+        refused(good[:length])
+
+
+def test_bytes_after_the_end_are_refused(good):
+    refused(good + b"\0")
+
+
+def dump_plain(obj: object, path: Path) -> None:
+    path.write_bytes(pickle.dumps(obj))
+
+
+@pytest.mark.parametrize("dump", [dump_plain, torch.save])
+def test_a_pickle_is_refused_and_its_payload_is_not_run(dump, tmp_path):
+    marker, path = tmp_path / "payload-ran", tmp_path / "model.safetensors"
+
+    class Payload:
+        def __reduce__(self):
+            return Path.touch, (marker,)
+
+    dump(Payload(), path)
+    with pytest.raises(CheckpointError, match="nothing in it was run"):
+        load(path)
+    assert not marker.exists()
+
+
+BAD_METADATA = {
+    "metadata is a list": lambda d: join(split(d)[0] | {"__metadata__": []}, split(d)[1]),
+    "no metadata": lambda d: join({k: v for k, v in split(d)[0].items() if k[0] != "_"}),
+    "another format": lambda d: with_metadata(d, format="pt"),
+    "no version": lambda d: without_metadata(d, "format_version"),
+    "version in words": lambda d: with_metadata(d, format_version="one"),
+    "version a number": lambda d: with_metadata(d, format_version=1),
+    "version of 10,000 digits": lambda d: with_metadata(d, format_version="1" * 10_000),
+    "no config": lambda d: without_metadata(d, "config"),
+    "config empty": lambda d: with_metadata(d, config=""),
+    "config a number": lambda d: with_metadata(d, config=5),
+    "config a list": lambda d: with_metadata(d, config=[1]),
+    "config not encodable": lambda d: with_metadata(d, config="\ud800"),
+    "config nested deeply": lambda d: with_metadata(d, config='{"a":' * 100_000),
+    "no card": lambda d: without_metadata(d, "card"),
+    "card of other fields": lambda d: with_metadata(d, card="{}"),
+    "card true": lambda d: with_metadata(d, card=True),
+    "card nested deeply": lambda d: with_card(d).replace(b"minutes", b"[" * 1000),
+    "card sampler": lambda d: with_card(d, prior_sampler={"n_steps": -1, "step_size": 0.1}),
+    "card sampler of strings": lambda d: with_card(d, prior_sampler={"n_steps": "1"}),
+    "card fact a list": lambda d: with_card(d, facts={"minutes": [1]}),
+    "card name a number": lambda d: with_card(d, name=7),
+}
+
+
+@pytest.mark.parametrize("change", BAD_METADATA.values(), ids=BAD_METADATA.keys())
+def test_bad_metadata_are_refused(change, good):
+    refused(change(good))
+
+
+BAD_CONFIG = {
+    "field missing": {"latent_dim": None},
+    "a string": {"latent_dim": "2"},
+    "a fraction": {"latent_dim": 2.5},
+    "zero": {"latent_dim": 0},
+    "30 digits": {"latent_dim": 10**30},
+    "negative noise_std": {"noise_std": -0.3},
+    "zero noise_std": {"noise_std": 0},
+    "an activation in two lines": {"prior_activation": "relu\nand more"},
+    "an activation of 100,000 letters": {"prior_activation": "a" * 100_000},
+    "no shape": {"data_shape": []},
+    "a shape of 10,000 axes": {"data_shape": [1] * 10_000},
+    "a flat image": {"data_shape": [28, 28]},
+    "an image of 27 pixels": {"data_shape": [1, 27, 27]},
+    "a shape of strings": {"data_shape": ["2"]},
+}
+
+
+@pytest.mark.parametrize("change", BAD_CONFIG.values(), ids=BAD_CONFIG.keys())
+def test_a_bad_config_is_refused(change, good):
+    refused(with_config(good, **change))
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"latent_dim": 65_536, "prior_hidden": 65_536},
+        {"latent_dim": 65_536, "width": 65_536, "data_shape": [3, 128, 128]},
+        {"width": 65_536, "data_shape": [65_536]},
+    ],
+)
+def test_a_config_of_absurd_size_takes_no_memory(sizes, good):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused(with_config(good, **sizes))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+BAD_TENSORS = {
+    "another shape": put(torch.zeros(5)),
+    "transposed": put(torch.zeros(2, 4).contiguous(), "generator.net.0.weight"),
+    "float64": put(torch.zeros(4, dtype=torch.float64)),
+    "float16": put(torch.zeros(4, dtype=torch.float16)),
+    "int32": put(torch.zeros(4, dtype=torch.int32)),
+    "scalar": put(torch.tensor(0.0)),
+    "empty": put(torch.zeros(0)),
+    "NaN": put(torch.tensor([0.0, 0, 0, torch.nan])),
+    "infinite": put(torch.tensor([0.0, 0, 0, -torch.inf])),
+    "one too many": put(torch.zeros(1), "extra"),
+    "one missing": lambda tensors: tensors.pop(FIRST),
+    "none": lambda tensors: tensors.clear(),
+}
+
+
+@pytest.mark.parametrize("change", BAD_TENSORS.values(), ids=BAD_TENSORS.keys())
+def test_weights_that_are_not_the_config_s_are_refused(change, good):
+    refused(with_tensors(good, change))
+
+
+BAD_HEADERS = {
+    "name in two lines": lambda d: renamed(d, "a\nb"),
+    "name of 100,000 letters": lambda d: renamed(d, "a" * 100_000),
+    "unknown type": lambda d: with_entry(d, dtype="F31"),
+    "type in two lines": lambda d: with_entry(d, dtype="F31\nand more"),
+    "type of another size": lambda d: with_entry(d, dtype="BF16"),
+    "offsets beyond the end": lambda d: with_entry(d, data_offsets=[0, 10**15]),
+    "offsets backwards": lambda d: with_entry(d, data_offsets=[16, 0]),
+    "negative offsets": lambda d: with_entry(d, data_offsets=[-16, 0]),
+    "shape that overflows": lambda d: with_entry(d, shape=[2**62, 2**62]),
+    "negative shape": lambda d: with_entry(d, shape=[-4]),
+    "two tensors in one place": lambda d: with_entry(
+        d, "extra", dtype="F32", shape=[1], data_offsets=[0, 4]
+    ),
+}
+
+
+@pytest.mark.parametrize("change", BAD_HEADERS.values(), ids=BAD_HEADERS.keys())
+def test_a_header_that_lies_is_refused(change, good):
+    refused(change(good))
+
+
+def test_a_newer_version_asks_for_a_newer_program(good):
+    newer = str(FORMAT_VERSION + 1)
+    message = refused(with_metadata(good, format_version=newer))
+    assert newer in message
+    assert "update" in message
+
+
+def test_a_foreign_safetensors_file_is_named_as_such():
+    data = safetensors.torch.save({"weight": torch.zeros(3)}, {"format": "pt"})
+    assert "not a model of this library" in refused(data)
+
+
+@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir, Path.touch])
+def test_a_path_without_a_model_is_refused(make, tmp_path):
+    path = tmp_path / "model.safetensors"
+    make(path)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors") as caught:
+        load(path)
+    assert one_sentence(caught.value)
+
+
+def test_a_file_too_large_is_refused_unread(tmp_path):
+    path = tmp_path / "model.safetensors"
+    with path.open("wb") as file:
+        file.truncate(3 * 2**30)  # sparse
+    with pytest.raises(CheckpointError, match="3221225472 bytes"):
+        load(path)
+
+
+def test_mutated_files_load_or_are_refused(good):
+    """One to three bytes changed, in the header or in the weights."""
+    rng, errors = random.Random(0), []
+    weights_at = len(good) - len(split(good)[1])
+    for trial in range(240):
+        data, region = bytearray(good), (0, weights_at) if trial % 2 else (weights_at, len(good))
+        for _ in range(rng.randint(1, 3)):
+            data[rng.randrange(*region)] = rng.randrange(256)
+        try:
+            loads(bytes(data))
+        except CheckpointError as error:
+            errors.append(error)
+    assert 50 < len(errors) < 190
+    assert [error for error in errors if not one_sentence(error)] == []
+
+
+def test_the_helpers_alone_change_nothing(good):
+    for same in (join(*split(copy.copy(good))), with_config(good), with_card(good)):
+        assert loads(same)[1].name == "good"
+    assert loads(with_tensors(good, lambda tensors: None))[1].name == "good"
