@@ -43,7 +43,9 @@ def main() -> int:
         trainer = _prepare(_parse_arguments(), console)
         _train(trainer, console)
     except (ValueError, data.DatasetUnavailable, RunError, DivergedRun) as error:
-        console.print(f"error: {error}", style="red", markup=False)
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"error: {error}", style="red", markup=False
+        )
         return 1
     except KeyboardInterrupt:
         console.print("stopped before the first iteration")
@@ -62,31 +64,47 @@ def _parse_arguments() -> TrainConfig | Resume:
 
 
 def _prepare(arguments: TrainConfig | Resume, console: Console) -> Trainer:
-    """A trainer that stands where the run is to begin."""
-    command = shlex.join(["python", "-m", "train", *sys.argv[1:]])
+    """A trainer that stands where the run is to begin; its folder exists."""
     if isinstance(arguments, Resume):
-        run = RunDir(arguments.run)
-        config = run.config()
-        if arguments.epochs is not None:
-            config = replace(config, epochs=arguments.epochs)
+        trainer = _resume(arguments)
     else:
-        run, config = None, arguments
-    dataset = data.load(config.dataset, config.model.data_shape, config.data_root)
+        run = RunDir.choose(arguments.out, preset=sys.argv[1])
+        command = shlex.join(["python", "-m", "train", *sys.argv[1:]])
+        trainer = Trainer(arguments, _load(arguments), run, command)
+        run.create(arguments)
+    dataset = trainer.dataset
     if dataset.skipped:
         console.print(f"{dataset.skipped} unreadable pictures were left out")
-    if run is None:
-        run = RunDir.create(config, preset=sys.argv[1])
-        trainer = Trainer(config, dataset, run, command)
-    else:
-        trainer = Trainer(config, dataset, run, command)
-        state = run.load_state()
-        if state is not None:
-            trainer.load_state_dict(state)
     console.print(
-        f"{run.path}: {config.dataset}, {len(dataset.train)} examples, "
-        f"{trainer.n_steps - trainer.step} iterations to go on {trainer.fabric.device}"
+        f"{trainer.run.path}: {dataset.name}, {len(dataset.train)} examples, "
+        f"{trainer.n_steps - trainer.step} iterations to go on {trainer.fabric.device}",
+        markup=False,
     )
     return trainer
+
+
+def _resume(arguments: Resume) -> Trainer:
+    """The trainer of an earlier run, where that run stopped."""
+    run = RunDir(arguments.run)
+    config, state = run.config(), run.load_state()
+    if arguments.epochs is not None:
+        config = replace(config, epochs=arguments.epochs)
+    trainer = Trainer(config, _load(config), run, command="")
+    if state is None:
+        trainer.command = shlex.join(["python", "-m", "train", *sys.argv[1:]])
+    else:
+        trainer.load_state_dict(state)
+    if trainer.step > trainer.n_steps:
+        raise RunError(
+            f"{run.path} has done {trainer.step} iterations, {config.epochs} epochs are only "
+            f"{trainer.n_steps}: give more --epochs"
+        )
+    run.create(config)
+    return trainer
+
+
+def _load(config: TrainConfig) -> data.Dataset:
+    return data.load(config.dataset, config.model.data_shape, config.data_root)
 
 
 def _train(trainer: Trainer, console: Console) -> None:
@@ -111,15 +129,16 @@ def _train(trainer: Trainer, console: Console) -> None:
             line = _describe(progress)
             bar.update(task, completed=progress.step, description=line)
             if not console.is_terminal and progress.saved:
-                console.print(f"{progress.step}/{progress.n_steps} {line}")
+                console.print(f"{progress.step}/{progress.n_steps} {line}", markup=False)
 
         finished = trainer.fit(watch)
     if finished:
-        console.print(f"done: {trainer.run.checkpoints()[-1]}")
+        console.print(f"done: {trainer.run.checkpoints()[-1]}", markup=False)
     else:
         console.print(
             f"stopped at iteration {trainer.step}; go on with "
-            f"`python -m train resume {trainer.run.path}`"
+            f"`python -m train resume {trainer.run.path}`",
+            markup=False,
         )
 
 

@@ -88,7 +88,8 @@ def learning_iteration(
         "grad_norm_generator": _grad_norm(model.generator),
         "z_plus_norm": z_plus.norm(dim=-1).mean(),
         "z_minus_norm": z_minus.norm(dim=-1).mean(),
-        "max_norm": torch.maximum(z_plus.norm(dim=-1).max(), z_minus.norm(dim=-1).max()),
+        "z_plus_max": z_plus.norm(dim=-1).max(),
+        "z_minus_max": z_minus.norm(dim=-1).max(),
     }
     return Iteration(z_plus, z_minus, {name: m.detach() for name, m in metrics.items()})
 

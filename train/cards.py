@@ -1,14 +1,24 @@
-"""Print models' cards as a Markdown table: `python -m train.cards [FILE ...]`."""
+"""Cards of models; `python -m train.cards [FILE ...]` prints them as a Markdown table."""
 
 from __future__ import annotations
 
+import platform
 import sys
 from pathlib import Path
 
+import torch
 import tyro
 
 from lebm import zoo
 from lebm.checkpoint import CheckpointError, ModelCard, load
+from train.config import TrainConfig
+from train.evaluation import EVALUATED
+
+_RESULTS = {
+    "test_mse": f"test MSE (first {EVALUATED})",
+    "log_prob": "log p(x) of test points",
+    "log_prob_gaussian": "the same with f = 0",
+}
 
 
 def main(files: tyro.conf.Positional[tuple[Path, ...]] = ()) -> int:
@@ -28,6 +38,64 @@ def main(files: tyro.conf.Positional[tuple[Path, ...]] = ()) -> int:
         return 1
     print(table(cards))
     return 0
+
+
+def run_card(
+    config: TrainConfig,
+    *,
+    name: str,
+    facts: dict[str, str | int | float],
+    evaluated: dict[str, float],
+) -> ModelCard:
+    """The card of a run's checkpoint.
+
+    Args:
+        config: the run's settings, the chief of which become facts.
+        name: the model's name.
+        facts: what the trainer knows: command, iterations, hardware and so on.
+        evaluated: the row of evaluation.csv.
+    """
+    k0, k1 = config.prior_sampler, config.posterior_sampler
+    optimizer = config.optimizer
+    settings: dict[str, str | int | float] = {
+        "data": config.dataset,
+        "latent_dim": config.model.latent_dim,
+        "generator width": config.model.width,
+        "σ": config.model.noise_std,
+        "prior chain": f"K₀ = {k0.n_steps}, s = {k0.step_size:g}",
+        "posterior chain": f"K₁ = {k1.n_steps}, s = {k1.step_size:g}, {config.posterior_chains}",
+        "Adam": f"f {optimizer.lr_prior:g}, g {optimizer.lr_generator:g}, betas "
+        f"{optimizer.betas}, × {optimizer.lr_decay:g} an epoch",
+        "batch": config.batch_size,
+        "precision": config.precision,
+        "seed": config.seed,
+    }
+    results: dict[str, str | int | float] = {_RESULTS[k]: v for k, v in evaluated.items()}
+    return ModelCard(
+        name=name,
+        prior_sampler=config.prior_sampler,
+        posterior_sampler=config.posterior_sampler,
+        reconstruction_sampler=config.reconstruction,
+        facts=settings | facts | results,
+    )
+
+
+def hardware(device: torch.device) -> str:
+    """The device's name, for a card."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it, else its architecture."""
+    names = Path("/proc/cpuinfo")
+    if names.exists():
+        for line in names.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def table(cards: dict[str, ModelCard]) -> str:

@@ -65,7 +65,8 @@ class TrainConfig:
     seed: int = 0
     """Of the weights, the order of the data and all chains."""
     data_root: Path | None = None
-    """Folder with the data; without it the environment variable LEBM_DATA, else a download."""
+    """Folder with the data; for MNIST and Fashion-MNIST the environment variable LEBM_DATA stands
+    in for it, and without either they are downloaded."""
     out: Path | None = None
     """The run's directory; default runs/PRESET, or the next free runs/PRESET-2, -3, ..."""
     save_every: int = 500
@@ -75,7 +76,8 @@ class TrainConfig:
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    """bf16-mixed runs the generator's passes in bfloat16; f_α and its chains stay in float32."""
+    """bf16-mixed runs posterior chains and the generator's learning in bfloat16; prior chains and
+    the learning of f_α stay in float32."""
     threads: int = 0
     """CPU threads; 0 leaves the choice to torch."""
 

@@ -49,6 +49,16 @@ def to_model_range(examples: Tensor) -> Tensor:
     return examples
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a loader is asked for: the arguments of `load`."""
+
+    name: str
+    data_shape: tuple[int, ...]
+    root: Path | None
+    download: bool
+
+
 def load(
     name: str, data_shape: tuple[int, ...], root: Path | None = None, *, download: bool = True
 ) -> Dataset:
@@ -58,8 +68,8 @@ def load(
         name: one of `train.config.DatasetName`.
         data_shape: shape of one example that the model expects; a folder of pictures is fitted
             to it, every other data set must have it.
-        root: local folder; None means the environment variable LEBM_DATA, and where that is
-            unset too, ./data, which torchvision fills by a download where it can.
+        root: local folder; for MNIST and Fashion-MNIST None means the environment variable
+            LEBM_DATA, and where that is unset too, ./data, which torchvision fills.
         download: False takes what is there and downloads nothing.
 
     Raises:
@@ -67,15 +77,7 @@ def load(
     """
     if name not in _LOADERS:
         raise DatasetUnavailable(f"no data set {name!r}; there are {', '.join(_LOADERS)}")
-    if root is None and os.environ.get("LEBM_DATA"):
-        root = Path(os.environ["LEBM_DATA"])
-    if root is not None and not root.is_dir():
-        raise DatasetUnavailable(
-            f"the data folder {root} does not exist: correct --data-root or LEBM_DATA"
-        )
-    if root is None and not download:
-        root = Path("data")
-    dataset = _LOADERS[name](name, data_shape, root)
+    dataset = _LOADERS[name](Request(name, tuple(data_shape), root, download))
     if dataset.data_shape != tuple(data_shape):
         raise DatasetUnavailable(
             f"{name} has examples of shape {dataset.data_shape}, the model expects "
@@ -86,48 +88,53 @@ def load(
 
 def _points(name: str, points: np.ndarray) -> Dataset:
     """12,000 points, standardised to mean 0 and unit mean variance, the last 2,000 held out."""
-    points = (points - points.mean(0)) / points.std()
-    rows = torch.from_numpy(points.astype(np.float32))
+    centred = points - points.mean(0)
+    rows = torch.from_numpy((centred / centred.std()).astype(np.float32))
     return Dataset(name, rows[:10_000], rows[10_000:])
 
 
-def _pinwheel(name: str, data_shape: tuple[int, ...], root: Path | None) -> Dataset:
+def _pinwheel(request: Request) -> Dataset:
     rng = np.random.default_rng(0)
     arm = rng.integers(5, size=12_000)
     radius, across = 1 + 0.3 * rng.normal(size=12_000), 0.1 * rng.normal(size=12_000)
     angle = 2 * np.pi * arm / 5 + 0.25 * np.exp(radius)
     x = radius * np.cos(angle) - across * np.sin(angle)
     y = radius * np.sin(angle) + across * np.cos(angle)
-    return _points(name, np.stack([x, y], 1))
+    return _points(request.name, np.stack([x, y], 1))
 
 
-def _two_moons(name: str, data_shape: tuple[int, ...], root: Path | None) -> Dataset:
+def _two_moons(request: Request) -> Dataset:
     points, _ = sk_datasets.make_moons(12_000, noise=0.07, random_state=0)
-    return _points(name, points)
+    return _points(request.name, points)
 
 
-def _ring(name: str, data_shape: tuple[int, ...], root: Path | None) -> Dataset:
+def _ring(request: Request) -> Dataset:
     rng = np.random.default_rng(0)
     angle = 2 * np.pi * rng.integers(8, size=12_000) / 8
     centres = np.stack([np.cos(angle), np.sin(angle)], 1)
-    return _points(name, centres + 0.1 * rng.normal(size=centres.shape))
+    return _points(request.name, centres + 0.1 * rng.normal(size=centres.shape))
 
 
-def _digits(name: str, data_shape: tuple[int, ...], root: Path | None) -> Dataset:
+def _digits(request: Request) -> Dataset:
     """1,797 digits with grey values 0 to 16, the last 297 held out."""
     images = sk_datasets.load_digits().images[:, None]
     pixels = torch.from_numpy(np.round(images * (255 / 16)).astype(np.uint8))
-    return Dataset(name, pixels[:1500], pixels[1500:])
+    return Dataset(request.name, pixels[:1500], pixels[1500:])
 
 
-def _torchvision_grey(name: str, data_shape: tuple[int, ...], root: Path | None) -> Dataset:
+def _torchvision_grey(request: Request) -> Dataset:
     from torchvision import datasets  # a second to import; not needed for embedded data
 
+    name, root = request.name, request.root
+    if root is None and os.environ.get("LEBM_DATA"):
+        root = Path(os.environ["LEBM_DATA"])
+    if root is None and not request.download:
+        root = Path("data")
     cls = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name]
     folder = (root or Path("data")) / name.replace("-", "_")
     try:
         splits = [cls(folder, train=train, download=root is None) for train in (True, False)]
-    except (RuntimeError, OSError, ValueError, AssertionError, EOFError) as error:
+    except (RuntimeError, OSError, ValueError, LookupError, AssertionError, EOFError) as error:
         if root is None:
             remedy = (
                 "it could not be downloaded; check the network, or put the four idx files into "
@@ -148,19 +155,23 @@ def _torchvision_grey(name: str, data_shape: tuple[int, ...], root: Path | None)
     return Dataset(name, train, test)
 
 
-def _image_folder(name: str, data_shape: tuple[int, ...], root: Path | None) -> Dataset:
+def _image_folder(request: Request) -> Dataset:
     """Every picture below the folder, by path; each tenth is held out.
 
     Unreadable files are skipped and counted; more than 1 in 100 of them and the folder is
     refused, since then something is wrong with it.
     """
-    if root is None:
-        raise DatasetUnavailable("image-folder needs a folder of pictures: pass --data-root DIR")
-    if len(data_shape) != 3:
+    root = request.root
+    if root is None or not root.is_dir():
         raise DatasetUnavailable(
-            f"image-folder needs a model of images, not of shape {tuple(data_shape)}"
+            "image-folder needs a folder of pictures: pass --data-root DIR"
+            + (f", {root} is none" if root else "")
         )
-    channels, size, _ = data_shape
+    if len(request.data_shape) != 3:
+        raise DatasetUnavailable(
+            f"image-folder needs a model of images, not of shape {request.data_shape}"
+        )
+    channels, size, _ = request.data_shape
     endings = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif"}
     files = sorted(p for p in root.rglob("*") if p.suffix.lower() in endings and p.is_file())
     images = [image for file in files if (image := _read_image(file, channels, size)) is not None]
@@ -173,7 +184,7 @@ def _image_folder(name: str, data_shape: tuple[int, ...], root: Path | None) -> 
         )
     pixels = torch.stack(images)
     held_out = torch.arange(len(pixels)) % 10 == 9
-    return Dataset(name, pixels[~held_out], pixels[held_out], skipped)
+    return Dataset(request.name, pixels[~held_out], pixels[held_out], skipped)
 
 
 def _read_image(file: Path, channels: int, size: int) -> Tensor | None:
@@ -182,7 +193,8 @@ def _read_image(file: Path, channels: int, size: int) -> Tensor | None:
 
     try:
         with Image.open(file) as opened:
-            picture = opened.convert("L" if channels == 1 else "RGB")
+            whole = opened.convert("RGBA") if "transparency" in opened.info else opened
+            picture = whole.convert("L" if channels == 1 else "RGB")
         fitted = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
@@ -193,7 +205,7 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-_LOADERS: dict[str, Callable[[str, tuple[int, ...], Path | None], Dataset]] = {
+_LOADERS: dict[str, Callable[[Request], Dataset]] = {
     "pinwheel": _pinwheel,
     "two-moons": _two_moons,
     "ring": _ring,

@@ -16,6 +16,8 @@ from lebm.noise import ChainNoise
 from train.data import to_model_range
 from train.pictures import save_grid, save_points
 
+EVALUATED = 512  # held-out examples reconstructed at a checkpoint, the first of them
+
 
 def mse_scale(examples: Tensor) -> float:
     """Factor from squared error in model units to the scale on which MSE is reported."""
@@ -45,6 +47,21 @@ def reconstruction_mse(
         error = (model.reconstruct(x, config, generator=generator) - x).square()
         total += float(error.flatten(1).mean(1).sum())
     return mse_scale(test) * total / len(test)
+
+
+def evaluate(model: LatentEBM, test: Tensor, config: LangevinConfig) -> dict[str, float]:
+    """A row of evaluation.csv: the test MSE and, for points from a latent plane, exact log p(x).
+
+    Args:
+        model: the model.
+        test: held-out examples; the first `EVALUATED` are reconstructed.
+        config: the posterior chain.
+    """
+    row = {"test_mse": reconstruction_mse(model, test[:EVALUATED], config, seed=0)}
+    if model.config.latent_dim == 2 and len(model.config.data_shape) == 1:
+        row["log_prob"] = exact_log_prob(model, test)
+        row["log_prob_gaussian"] = exact_log_prob(model, test, tilted=False)
+    return row
 
 
 def exact_log_prob(model: LatentEBM, test: Tensor, *, tilted: bool = True) -> float:

@@ -56,11 +56,11 @@ def _grey_28(dataset: DatasetName) -> TrainConfig:
 
 #: Name -> (one line for --help, settings).
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
-    "pinwheel": ("Five curved arms in the plane; minutes.", _plane("pinwheel")),
-    "two-moons": ("Two interleaved half circles in the plane; minutes.", _plane("two-moons")),
-    "ring": ("Eight Gaussians on a circle in the plane; minutes.", _plane("ring")),
+    "pinwheel": ("Five curved arms in the plane; ten minutes.", _plane("pinwheel")),
+    "two-moons": ("Two interleaved half circles in the plane; ten minutes.", _plane("two-moons")),
+    "ring": ("Eight Gaussians on a circle in the plane; ten minutes.", _plane("ring")),
     "digits": (
-        "scikit-learn's 8x8 digits, embedded, no download; minutes.",
+        "scikit-learn's 8x8 digits, embedded, no download; two minutes.",
         TrainConfig(
             dataset="digits",
             model=ModelConfig(latent_dim=16, data_shape=(1, 8, 8), width=32),

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import csv
 import io
+import pickle
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,11 @@ import torch
 from lebm.checkpoint import atomic_write
 from train.config import TrainConfig
 
+_CHECKPOINT = re.compile(r"step-(\d{1,12})\.safetensors")
+
+#: What reading a damaged or hostile file raises, beside errors of the system and of torch.
+_UNREADABLE = (ValueError, TypeError, EOFError, pickle.UnpicklingError)
+
 
 class RunError(Exception):
     """A run directory cannot be used; the message says why in one sentence."""
@@ -31,30 +38,37 @@ class RunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunDir:
-    """Paths and files of one run."""
+    """Paths and files of one run; `choose` a new one, then `create` it."""
 
     path: Path
 
     @classmethod
-    def create(cls, config: TrainConfig, preset: str) -> RunDir:
-        """A new folder for a run: `config.out`, or the first free runs/PRESET, PRESET-2, ...
+    def choose(cls, out: Path | None, preset: str) -> RunDir:
+        """Where a new run goes: `out`, or the first free runs/PRESET, PRESET-2, ...
 
         Raises:
-            RunError: if `config.out` already holds a run, or the folder cannot be made.
+            RunError: if `out` already holds a run.
         """
-        path = config.out or _first_free(Path("runs") / preset)
+        path = out or _first_free(Path("runs") / preset)
         if (path / "config.json").exists():
             raise RunError(
                 f"{path} already holds a run: continue it with `python -m train resume {path}`, "
                 "or choose another --out"
             )
-        try:
-            for folder in (path / "samples", path / "checkpoints"):
-                folder.mkdir(parents=True, exist_ok=True)
-            atomic_write(path / "config.json", _encode(config))
-        except OSError as error:
-            raise RunError(f"{path} cannot be written: {error.strerror}") from error
         return cls(path)
+
+    def create(self, config: TrainConfig) -> None:
+        """Make the folder and write the settings, or replace the settings of a run.
+
+        Raises:
+            RunError: if the folder cannot be made or written.
+        """
+        try:
+            for folder in (self.path / "samples", self.path / "checkpoints"):
+                folder.mkdir(parents=True, exist_ok=True)
+            atomic_write(self.path / "config.json", _encode(config))
+        except OSError as error:
+            raise RunError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def config(self) -> TrainConfig:
         """The settings the run was started with.
@@ -66,12 +80,14 @@ class RunDir:
             return _decode((self.path / "config.json").read_bytes())
         except OSError as error:
             raise RunError(f"{self.path} holds no run: {error.strerror} (config.json)") from error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise RunError(f"{self.path / 'config.json'} is damaged: {error}") from error
 
     def checkpoints(self) -> list[Path]:
-        """Model files, oldest first."""
-        return sorted((self.path / "checkpoints").glob("step-*.safetensors"))
+        """Model files, oldest first; whatever else lies there is passed over."""
+        files = (self.path / "checkpoints").glob("step-*.safetensors")
+        steps = {f: int(m[1]) for f in files if (m := _CHECKPOINT.fullmatch(f.name))}
+        return sorted((f for f in steps if f.is_file()), key=steps.__getitem__)
 
     def checkpoint_path(self, step: int) -> Path:
         """Where the model of this step belongs."""
@@ -97,9 +113,12 @@ class RunDir:
         if not path.exists():
             return None
         try:
-            return torch.load(path, weights_only=True, map_location="cpu")
-        except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError) as error:
+            state = torch.load(path, weights_only=True, map_location="cpu")
+        except (OSError, RuntimeError, LookupError, AttributeError, *_UNREADABLE) as error:
             raise RunError(f"{path} is damaged and cannot be resumed from") from error
+        if not isinstance(state, dict):
+            raise RunError(f"{path} does not hold the state of a run")
+        return state
 
 
 class CsvLog:
@@ -131,8 +150,10 @@ class CsvLog:
         writer.writerow(row)
         self._file.flush()
 
-    def close(self) -> None:
-        """Close the file."""
+    def __enter__(self) -> CsvLog:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,22 +16,14 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import ExponentialLR
 
 from lebm import checkpoint
-from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
-from train import evaluation
+from train import cards, evaluation
 from train.algorithm1 import Iteration, learning_iteration
 from train.config import TrainConfig
 from train.data import Dataset, to_model_range
 from train.run_dir import CsvLog, RunDir, RunError
 
-STATE_VERSION = 1
-EVALUATED = 512  # held-out examples reconstructed at a checkpoint, the first of them
-
-_FACTS = {
-    "test_mse": f"test MSE (first {EVALUATED})",
-    "log_prob": "log p(x) of test points",
-    "log_prob_gaussian": "the same with f = 0",
-}
+STATE_VERSION = 2
 
 
 class DivergedRun(Exception):
@@ -62,13 +52,17 @@ class Trainer:
         dataset: what it learns from.
         run: where it writes.
         command: the command that started it, for the model's card.
+
+    Raises:
+        RunError: if the accelerator cannot be used here.
+        ValueError: if no such model can be built.
     """
 
     def __init__(self, config: TrainConfig, dataset: Dataset, run: RunDir, command: str) -> None:
         self.config, self.dataset, self.run, self.command = config, dataset, run, command
         if config.threads:
             torch.set_num_threads(config.threads)
-        self.fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
+        self.fabric = _fabric(config)
         torch.manual_seed(config.seed)  # the weights' initial values; nothing else draws from it
         self.model = LatentEBM(config.model).to(self.fabric.device)
         options = config.optimizer
@@ -85,6 +79,7 @@ class Trainer:
         self.seconds = 0.0
         self._stopping = False
         self._watched = (0, time.perf_counter())
+        self._epoch_order: tuple[int, Tensor] = (-1, torch.empty(0))
         self.memory: Tensor | None = None
         if config.posterior_chains == "persistent":
             self.memory = self._base_noise(len(dataset.train)).cpu()
@@ -116,20 +111,19 @@ class Trainer:
             DivergedRun: if the loss or a chain diverges.
             RunError: if a file cannot be written (a full disk, say).
         """
-        metrics_log = CsvLog(self.run.path / "metrics.csv", self.step)
-        evaluation_log = CsvLog(self.run.path / "evaluation.csv", self.step)
         try:
-            stopped = False
-            while self.step < self.n_steps and not stopped:
-                stopped = self._advance(metrics_log, evaluation_log, watch or (lambda _: None))
+            with (
+                CsvLog(self.run.path / "metrics.csv", self.step) as metrics_log,
+                CsvLog(self.run.path / "evaluation.csv", self.step) as evaluation_log,
+            ):
+                stopped = False
+                while self.step < self.n_steps and not stopped:
+                    stopped = self._advance(metrics_log, evaluation_log, watch or (lambda _: None))
         except OSError as error:
             raise RunError(
-                f"step {self.step}: {self.run.path} cannot be written ({error.strerror}); free "
-                f"some space and run `python -m train resume {self.run.path}`"
+                f"step {self.step}: {self.run.path} cannot be written ({error.strerror}); make "
+                f"room or repair it and run `python -m train resume {self.run.path}`"
             ) from error
-        finally:
-            metrics_log.close()
-            evaluation_log.close()
         return self.step >= self.n_steps
 
     def _advance(
@@ -146,8 +140,7 @@ class Trainer:
         log_due = last or self.step % self.config.log_every == 0
         save_due = last or self.step % self.config.save_every == 0
         stopping = self._stopping
-        if log_due or save_due or stopping:
-            metrics = self._metrics(iteration)  # raises rather than saves what has diverged
+        metrics = self._metrics(iteration)  # raises rather than saves what has diverged
         self.seconds += time.perf_counter() - started
         if log_due:
             metrics_log.add(self._stamp() | metrics)
@@ -165,8 +158,7 @@ class Trainer:
         """One mini-batch of Algorithm 1 (its step 1 is here)."""
         config = self.config
         epoch, position = divmod(self.step, self.steps_per_epoch)
-        order = np.random.default_rng([config.seed, epoch]).permutation(len(self.dataset.train))
-        rows = torch.from_numpy(order[position * config.batch_size :][: config.batch_size])
+        rows = self._order(epoch)[position * config.batch_size :][: config.batch_size]
         x = self.fabric.to_device(to_model_range(self.dataset.train[rows]))
         if self.memory is None:
             z_plus_start = self._base_noise(len(rows))
@@ -187,6 +179,14 @@ class Trainer:
             self.memory[rows] = iteration.z_plus.cpu()
         return iteration
 
+    def _order(self, epoch: int) -> Tensor:
+        """The training rows in this epoch's order, a function of seed and epoch alone."""
+        if self._epoch_order[0] != epoch:
+            rng = np.random.default_rng([self.config.seed, epoch])
+            rows = torch.from_numpy(rng.permutation(len(self.dataset.train)))
+            self._epoch_order = (epoch, rows)
+        return self._epoch_order[1]
+
     def _base_noise(self, n: int) -> Tensor:
         return self.model.prior.sample_base(n, generator=self.rng)
 
@@ -196,25 +196,30 @@ class Trainer:
         Raises:
             DivergedRun: on a value that is not finite or a chain beyond its radius.
         """
-        row = {name: float(value) for name, value in iteration.metrics.items()}
+        names = list(iteration.metrics)
+        values = torch.stack([iteration.metrics[name] for name in names]).tolist()  # one wait
+        row = dict(zip(names, values, strict=True))
         row["mse"] = self._mse(row["nll_given_z"])
-        wrong = [name for name, value in row.items() if not math.isfinite(value)]
-        radius = self.config.prior_sampler.max_radius
-        if not wrong and row["max_norm"] <= radius:
+        config = self.config
+        limits = {
+            "z_minus_max": config.prior_sampler.max_radius,
+            "z_plus_max": config.posterior_sampler.max_radius,
+        }
+        wrong = [f"{name} is not finite" for name in names if not math.isfinite(row[name])]
+        wrong += [f"{name} is beyond {r:g}" for name, r in limits.items() if row[name] > r]
+        if not wrong:
             return row
-        what = f"{wrong[0]} is not finite" if wrong else f"a chain left the radius {radius:g}"
         good = self.run.checkpoints()
         where = f"the last good checkpoint is {good[-1]}" if good else "no checkpoint was saved"
         raise DivergedRun(
-            f"diverged at step {self.step}: {what}; {where}. Try a lower learning rate or step "
+            f"diverged at step {self.step}: {wrong[0]}; {where}. Try a lower learning rate or step "
             "size, or another seed"
         )
 
     def _mse(self, nll_given_z: float) -> float:
         """The squared error inside -log p_β(x|z), on the scale of `reconstruction_mse`."""
-        variance, shape = self.model.noise_std**2, self.config.model.data_shape
-        n_values = math.prod(shape)
-        sq_error = 2 * variance * nll_given_z - n_values * variance * math.log(math.tau * variance)
+        sq_error = 2 * self.model.noise_std**2 * (nll_given_z - self.model.log_norm)
+        n_values = math.prod(self.config.model.data_shape)
         return sq_error / n_values * evaluation.mse_scale(self.dataset.test)
 
     def _stamp(self) -> dict[str, float]:
@@ -233,40 +238,26 @@ class Trainer:
             self.run.path / "samples",
             self.step,
         )
-        row = {
-            "test_mse": evaluation.reconstruction_mse(
-                self.model, test[:EVALUATED], config.reconstruction, seed=0
-            )
-        }
-        if config.model.latent_dim == 2:
-            row["log_prob"] = evaluation.exact_log_prob(self.model, test)
-            row["log_prob_gaussian"] = evaluation.exact_log_prob(self.model, test, tilted=False)
+        row = evaluation.evaluate(self.model, test, config.reconstruction)
         log.add(self._stamp() | row)
-        checkpoint.save(self.run.checkpoint_path(self.step), self.model, self._card(row))
+        card = cards.run_card(
+            config,
+            name=self.run.path.name,
+            facts={
+                "command": self.command,
+                "training examples": len(self.dataset.train),
+                "iterations": self.step,
+                "epochs": round(self.step / self.steps_per_epoch, 2),
+                "minutes": round(self.seconds / 60, 1),
+                "hardware": cards.hardware(self.fabric.device),
+                "parameters of f": _count(self.model.prior),
+                "parameters of g": _count(self.model.generator),
+            },
+            evaluated=row,
+        )
+        checkpoint.save(self.run.checkpoint_path(self.step), self.model, card)
         self.run.save_state(self.state_dict())
         self.model.train()
-
-    def _card(self, evaluated: dict[str, float]) -> ModelCard:
-        config = self.config
-        facts: dict[str, str | int | float] = {
-            "data": config.dataset,
-            "command": self.command,
-            "training examples": len(self.dataset.train),
-            "iterations": self.step,
-            "epochs": round(self.step / self.steps_per_epoch, 2),
-            "minutes": round(self.seconds / 60, 1),
-            "hardware": _hardware(self.fabric.device),
-            "seed": config.seed,
-            "parameters of f": _count(self.model.prior),
-            "parameters of g": _count(self.model.generator),
-        }
-        facts |= {_FACTS[name]: value for name, value in evaluated.items()}
-        return ModelCard(
-            name=self.run.path.name,
-            prior_sampler=config.prior_sampler,
-            posterior_sampler=config.reconstruction,
-            facts=facts,
-        )
 
     def state_dict(self) -> dict[str, Any]:
         """All that changes during a run, as plain containers and tensors."""
@@ -275,6 +266,7 @@ class Trainer:
             "command": self.command,
             "step": self.step,
             "seconds": self.seconds,
+            "n_examples": len(self.dataset.train),
             "model": self.model.state_dict(),
             "prior_optimizer": self.prior_optimizer.state_dict(),
             "generator_optimizer": self.generator_optimizer.state_dict(),
@@ -287,10 +279,15 @@ class Trainer:
         """Stand where `state_dict` was taken.
 
         Raises:
-            RunError: if the state is of another version or another model.
+            RunError: if the state is of another version, model, data set or kind of device.
         """
         if state.get("version") != STATE_VERSION:
             raise RunError(f"{self.run.path}/state.pt is of another version of this program")
+        if state.get("n_examples") != len(self.dataset.train):
+            raise RunError(
+                f"{self.run.path} was trained on {state.get('n_examples')} examples, the data set "
+                f"now has {len(self.dataset.train)}: bring back the old data, or start a new run"
+            )
         try:
             self.model.load_state_dict(state["model"])
             self.prior_optimizer.load_state_dict(state["prior_optimizer"])
@@ -298,31 +295,26 @@ class Trainer:
             for scheduler, saved in zip(self.schedulers, state["schedulers"], strict=True):
                 scheduler.load_state_dict(saved)
             self.rng.set_state(state["rng"])
-        except (RuntimeError, KeyError, ValueError) as error:
+            if self.memory is not None:
+                self.memory.copy_(state["memory"])
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            self.command = state["command"]
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise RunError(
-                f"{self.run.path}/state.pt does not belong to its config.json"
+                f"{self.run.path}/state.pt does not fit its config.json or this kind of device"
             ) from error
-        self.memory, self.command = state["memory"], state["command"]
-        self.step, self.seconds = state["step"], state["seconds"]
         self._watched = (self.step, time.perf_counter())
+
+
+def _fabric(config: TrainConfig) -> Fabric:
+    try:
+        return Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
+    except (RuntimeError, ValueError) as error:
+        raise RunError(
+            f"--accelerator {config.accelerator} with --precision {config.precision} cannot be "
+            f"used here: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _count(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
-
-
-def _hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def _processor() -> str:
-    """The processor's name where the system tells it, else its architecture."""
-    names = Path("/proc/cpuinfo")
-    if names.exists():
-        for line in names.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

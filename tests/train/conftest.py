@@ -1,0 +1,138 @@
+"""Small runs: seconds of training become milliseconds."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lebm.langevin import LangevinConfig
+from lebm.model import ModelConfig
+from train import data
+from train.__main__ import main
+from train.config import OptimizerConfig, TrainConfig
+from train.data import Dataset
+from train.run_dir import RunDir
+from train.trainer import Trainer
+
+
+@pytest.fixture
+def points() -> Dataset:
+    """50 points to learn from, so that the last of 7 batches of 8 is smaller; 16 held out."""
+    whole = data.load("ring", (2,))
+    return Dataset("ring", whole.train[:50], whole.test[:16])
+
+
+@pytest.fixture
+def images() -> Dataset:
+    whole = data.load("digits", (1, 8, 8))
+    return Dataset("digits", whole.train[:50], whole.test[:16])
+
+
+@pytest.fixture
+def make_config() -> Callable[..., TrainConfig]:
+    """Settings of a run of 21 iterations, a checkpoint every 5; keywords replace fields."""
+
+    def make(dataset: str = "ring", **changes) -> TrainConfig:
+        shape, latent_dim = ((2,), 2) if dataset == "ring" else ((1, 8, 8), 4)
+        sampler = LangevinConfig(n_steps=3, step_size=0.02)
+        config = TrainConfig(
+            dataset=dataset,
+            model=ModelConfig(latent_dim, shape, width=4, prior_hidden=8),
+            prior_sampler=sampler,
+            posterior_sampler=sampler,
+            reconstruction=sampler,
+            optimizer=OptimizerConfig(lr_prior=1e-3, lr_generator=1e-3, lr_decay=0.9),
+            batch_size=8,
+            epochs=3,
+            save_every=5,
+            log_every=1,
+            accelerator="cpu",
+        )
+        return replace(config, **changes)
+
+    return make
+
+
+@pytest.fixture
+def start() -> Callable[..., Trainer]:
+    """A trainer at the beginning of a run in `folder`."""
+
+    def make(config: TrainConfig, dataset: Dataset, folder: Path) -> Trainer:
+        run = RunDir.choose(folder, preset="tiny")
+        run.create(config)
+        return Trainer(config, dataset, run, "python -m train tiny")
+
+    return make
+
+
+@pytest.fixture
+def resume() -> Callable[..., Trainer]:
+    """A trainer where the run in `folder` was left, as a new process would make it."""
+
+    def make(config: TrainConfig, dataset: Dataset, folder: Path) -> Trainer:
+        trainer = Trainer(config, dataset, RunDir(folder), "python -m train resume")
+        state = trainer.run.load_state()
+        if state is not None:
+            trainer.load_state_dict(state)
+        return trainer
+
+    return make
+
+
+@pytest.fixture
+def read_csv() -> Callable[[Path], list[list[str]]]:
+    """Rows of a CSV without its column `seconds`, which no two runs share."""
+
+    def read(path: Path) -> list[list[str]]:
+        rows = [line.split(",") for line in path.read_text().splitlines()]
+        timed = rows[0].index("seconds")
+        return [row[:timed] + row[timed + 1 :] for row in rows]
+
+    return read
+
+
+@pytest.fixture
+def same_run(read_csv) -> Callable[[Path, Path], bool]:
+    """Whether two runs left the same logs and the same final weights and random state."""
+
+    def same(a: Path, b: Path) -> bool:
+        logs = ("metrics.csv", "evaluation.csv")
+        ours, others = (RunDir(path).load_state() for path in (a, b))
+        assert ours is not None
+        assert others is not None
+        weights = all(map(torch.equal, ours["model"].values(), others["model"].values()))
+        return (
+            all(read_csv(a / log) == read_csv(b / log) for log in logs)
+            and ours["step"] == others["step"]
+            and weights
+            and torch.equal(ours["rng"], others["rng"])
+        )
+
+    return same
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, str]]]:
+    """Runs `python -m train ...` in an empty folder; returns its status and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEBM_DATA", raising=False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["train", *arguments])
+        try:
+            status = main()
+        except SystemExit as stop:  # of the parser
+            status = stop.code if isinstance(stop.code, int) else 1
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

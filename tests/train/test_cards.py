@@ -1,0 +1,49 @@
+"""Cards of models as a table."""
+
+from __future__ import annotations
+
+import pytest
+
+from lebm.checkpoint import ModelCard, save
+from lebm.langevin import LangevinConfig
+from lebm.model import LatentEBM, ModelConfig
+from train.cards import main, table
+
+SAMPLER = LangevinConfig(1, 0.1)
+
+
+def card(**facts) -> ModelCard:
+    return ModelCard("name", SAMPLER, SAMPLER, SAMPLER, facts=facts)
+
+
+@pytest.fixture
+def files(tmp_path):
+    model = LatentEBM(ModelConfig(2, (2,), width=2, prior_hidden=2))
+    paths = tuple(tmp_path / f"{name}.safetensors" for name in ("one", "two"))
+    for i, path in enumerate(paths):
+        save(path, model, card(seed=i, minutes=1.5))
+    return paths
+
+
+def test_a_table_has_a_column_a_model_and_a_row_a_fact():
+    text = table({"a": card(seed=1, iterations=12_000), "b": card(seed=2, data="x|y")})
+    assert text.splitlines() == [
+        "|  | a | b |",
+        "| --- | --- | --- |",
+        "| seed | 1 | 2 |",
+        "| iterations | 12,000 |  |",
+        "| data |  | x\\|y |",
+    ]
+
+
+def test_files_are_printed_by_name(files, capsys):
+    assert main(files) == 0
+    assert capsys.readouterr().out.startswith("|  | one | two |")
+
+
+def test_a_file_that_is_no_model_is_an_error_line(tmp_path, capsys):
+    assert main((tmp_path / "none.safetensors",)) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: none.safetensors")
+    assert len(printed.err.splitlines()) == 1

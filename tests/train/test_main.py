@@ -1,0 +1,155 @@
+"""The command line, in this process: help, refusals, a run, a continued run, divergence."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+import lebm
+from train.presets import PRESETS
+from train.run_dir import RunDir
+
+OPTIONS = {
+    "epochs": 1,
+    "batch-size": 2000,
+    "log-every": 2,
+    "threads": 1,
+    "accelerator": "cpu",
+    "model.latent-dim": 3,
+    "model.width": 4,
+    "model.prior-hidden": 4,
+    "prior-sampler.n-steps": 2,
+    "posterior-sampler.n-steps": 2,
+    "reconstruction.n-steps": 2,
+}
+TINY = [f"--{name}={value}" for name, value in OPTIONS.items()]
+
+
+def test_help_lists_every_preset_and_resume(command):
+    status, text = command("--help")
+    assert status == 0
+    assert all(name in text for name in [*PRESETS, "resume"])
+
+
+def test_help_of_a_preset_lists_its_options(command):
+    status, text = command("digits", "--help")
+    assert status == 0
+    for option in ("--batch-size", "--epochs", "--seed", "--out", "--data-root", "--precision"):
+        assert option in text
+    for option in ("--model.latent-dim", "--model.noise-std", "--prior-sampler.step-size"):
+        assert option in text
+    for option in ("--posterior-sampler.n-steps", "--optimizer.lr-prior", "--posterior-chains"):
+        assert option in text
+
+
+def test_help_of_resume_says_what_it_takes(command):
+    status, text = command("resume", "--help")
+    assert status == 0
+    assert "--epochs" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ring", "--batch-size", "0"], "batch_size must be at least 1, not 0"),
+        (["ring", "--seed", "-1"], "seed must be from 0 to"),
+        (["ring", "--optimizer.lr-prior", "2"], "optimizer.lr_prior must lie in (0, 1), not 2"),
+        (["ring", "--optimizer.lr-prior", "fast"], "fast"),
+        (["ring", "--model.noise-std", "0"], "noise_std must be"),
+        (["ring", "--prior-sampler.step-size", "-1"], "step_size must be above 0"),
+        (["ring", "--posterior-chains", "long"], "long"),
+        (["ring", "--no-such-option", "1"], "no-such-option"),
+        (["cifar"], "cifar"),
+        ([], "ring"),
+        (["resume"], "run"),
+        (["resume", "nowhere"], "nowhere holds no run"),
+        (["ring", "--model.data-shape", "3"], "--model.data-shape"),
+        (["mnist", "--data-root", "nowhere"], "no whole copy under nowhere"),
+        (["image-folder"], "--data-root"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_answered_in_words_and_a_status(arguments, said, command, tmp_path):
+    status, text = command(*arguments)
+    assert status != 0
+    assert said in " ".join(text.replace("│", " ").split())
+    assert "Traceback" not in text
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_trains_and_says_where_its_model_is(command, tmp_path):
+    status, text = command("ring", *TINY)
+    assert status == 0
+    last = "runs/ring/checkpoints/step-000005.safetensors"
+    assert text.splitlines()[-1] == f"done: {last}"
+    _, card = lebm.load(tmp_path / last)
+    assert card.facts["command"] == f"python -m train ring {' '.join(TINY)}"
+
+
+def test_a_second_run_has_its_own_folder_and_a_given_one_is_not_overwritten(command, tmp_path):
+    assert command("ring", *TINY)[0] == 0
+    status, text = command("ring", *TINY)
+    assert status == 0
+    assert "runs/ring-2" in text
+    status, text = command("ring", *TINY, "--out", "runs/ring")
+    assert status == 1
+    assert "already holds a run" in text
+
+
+def test_a_finished_run_is_trained_for_longer(command, tmp_path):
+    command("ring", *TINY)
+    status, text = command("resume", "runs/ring", "--epochs", "2")
+    assert status == 0
+    assert "5 iterations to go" in text
+    rows = list(csv.DictReader((tmp_path / "runs/ring/metrics.csv").read_text().splitlines()))
+    assert [row["step"] for row in rows] == ["2", "4", "5", "6", "8", "10"]
+
+
+def test_a_finished_run_has_nothing_to_go_on_with(command, tmp_path):
+    command("ring", *TINY)
+    before = (tmp_path / "runs/ring/state.pt").read_bytes()
+    status, text = command("resume", "runs/ring")
+    assert status == 0
+    assert "0 iterations to go" in text
+    assert (tmp_path / "runs/ring/state.pt").read_bytes() == before
+
+
+def test_fewer_epochs_than_were_trained_are_refused(command, tmp_path):
+    """A run that was stopped in its second epoch without a checkpoint, resumed to end at one."""
+    command("ring", *TINY)
+    run = RunDir(Path("runs/ring"))
+    for path in run.checkpoints():
+        path.unlink()
+    run.save_state(run.load_state() | {"step": 7})
+    before = (tmp_path / "runs/ring/config.json").read_bytes()
+    status, text = command("resume", "runs/ring")
+    assert status == 1
+    assert "has done 7 iterations" in text
+    assert (tmp_path / "runs/ring/config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "state.pt"])
+def test_a_damaged_run_is_refused_in_one_line(name, command, tmp_path):
+    command("ring", *TINY)
+    (tmp_path / "runs/ring" / name).write_bytes(b"damaged")
+    status, text = command("resume", "runs/ring")
+    assert status == 1
+    assert text.startswith("error: ")
+    assert name in text
+    assert len(text.splitlines()) == 1
+
+
+def test_divergence_is_one_line_and_status_1(command):
+    status, text = command("ring", *TINY, "--prior-sampler.step-size", "1e6", "--log-every", "1")
+    assert status == 1
+    header, error = text.splitlines()
+    assert header.startswith("runs/ring: ring, 10000 examples, 5 iterations to go")
+    assert error.startswith("error: diverged at step 1:")
+
+
+def test_digits_train_too(command):
+    status, text = command("digits", *TINY, "--model.width", "1")
+    assert status == 0
+    assert "digits, 1500 examples, 1 iterations to go" in text
