@@ -3,16 +3,15 @@
 #
 # Either creates .venv and installs requirements.txt first, once. Variables:
 #   PYTHON=python3.12    the Python to create .venv with (3.10 or newer)
-#   ENV=path             use this virtual environment as it is, install nothing
+#   VENV=path            use this virtual environment as it is, install nothing
 #   TORCH_INDEX=url      where to take torch and torchvision from, such as PyTorch's CPU index
 #   PORT=8502            where the explorer listens
 
 PYTHON ?= python3
 PORT ?= 8501
-ENV ?=
-VENV := $(or $(ENV),.venv)
-RUN := $(VENV)/bin/python
-READY := $(if $(ENV),existing-environment,.venv/ready)
+GIVEN := $(if $(filter command line,$(origin VENV)),$(VENV))
+RUN := $(or $(GIVEN),.venv)/bin/python
+READY := $(if $(GIVEN),existing-environment,.venv/ready)
 
 .PHONY: app test existing-environment
 
@@ -23,9 +22,9 @@ test: $(READY)
 	@$(RUN) -m pytest
 
 existing-environment:
-	@test -x "$(RUN)" || { echo "ENV=$(ENV) is no virtual environment: $(RUN) does not exist"; exit 1; }
-	@$(RUN) -c "import torchvision, lightning_fabric, sklearn, tyro, streamlit, msgspec, safetensors, pytest" \
-		|| { echo "ENV=$(ENV) lacks something of requirements.txt: $(RUN) -m pip install -r requirements.txt"; exit 1; }
+	@test -x "$(RUN)" || { echo "VENV=$(VENV) is no virtual environment: $(RUN) does not exist"; exit 1; }
+	@$(RUN) -c "import torchvision, lightning_fabric, sklearn, tyro, rich, streamlit, plotly, arviz_stats, msgspec, safetensors, pytest" \
+		|| { echo "VENV=$(VENV) lacks something of requirements.txt: $(RUN) -m pip install -r requirements.txt"; exit 1; }
 
 .venv/ready: requirements.txt
 	@command -v "$(PYTHON)" >/dev/null || { echo "there is no $(PYTHON): install Python 3.10 or newer, or name yours with PYTHON=..."; exit 1; }

@@ -85,10 +85,10 @@ class ChainRun:
         """Steps taken so far."""
         return self.trajectory.state.step
 
-    def advance(self, n_steps: int) -> ChainRun:
-        """The same chain, up to `n_steps` further but not beyond `limit`."""
-        n_steps = max(0, min(n_steps, self.limit - self.n_taken))
-        if n_steps == 0:
+    def advance(self, to: int) -> ChainRun:
+        """The same chain with every step up to `to`, but none beyond `limit`."""
+        n_steps = min(to, self.limit) - self.n_taken
+        if n_steps <= 0:
             return self
         noise = ChainNoise(
             self.settings.seed, range(self.settings.n_chains), self.model.config.latent_dim
@@ -129,7 +129,6 @@ class ChainRun:
             first=rows.start,
             count=len(t.steps) - rows.start,
             n=self.settings.n_chains,
-            total=len(t.steps),
             limit=self.limit,
             shape=self.examples.shape[2:],
             view=view,
@@ -148,6 +147,17 @@ class ChainRun:
 def chain_id(entry: ModelEntry, settings: ChainSettings) -> str:
     """Names a chain: a digest of the model, the version of its file and the settings."""
     return hashlib.sha256(f"{entry.id} {entry.version} {settings}".encode()).hexdigest()[:16]
+
+
+def undrawable(model: LatentEBM) -> str | None:
+    """Why the explorer has no picture of this model; None if it has."""
+    config = model.config
+    if len(config.data_shape) == 3 or (config.data_shape == (2,) and config.latent_dim == 2):
+        return None
+    return (
+        f"its examples are points of {config.data_shape[0]} coordinates from {config.latent_dim} "
+        "latent ones, and points are drawn only from a plane to a plane"
+    )
 
 
 def step_limit(model: LatentEBM, n_chains: int) -> int:

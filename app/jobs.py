@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+UNWATCHED_SECONDS = 30.0  # a reload or a slow network is shorter
 
 
 @dataclass
@@ -18,13 +21,26 @@ class Job(Generic[T]):
         latest: the newest result that was published; on cancel it stays.
         progress: from 0 to 1.
         error: a sentence, if the work failed.
+        abandoned: whether it was ended because nobody watched.
     """
 
     latest: T | None = None
     progress: float = 0.0
     error: str = ""
+    abandoned: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
     finished: threading.Event = field(default_factory=threading.Event)
+    _watched: float = field(default_factory=time.monotonic)
+
+    def watch(self) -> None:
+        """Say that somebody looks at this job; pages do so at every poll."""
+        self._watched = time.monotonic()
+
+    def should_stop(self) -> bool:
+        """Whether the work is to end: it was cancelled, or nobody has watched it for a while."""
+        if time.monotonic() - self._watched > UNWATCHED_SECONDS:
+            self.abandoned = True
+        return self.abandoned or self.cancelled.is_set()
 
     def publish(self, result: T, progress: float) -> None:
         """Show what there is so far."""
@@ -43,7 +59,7 @@ class Jobs:
         keep: how many to remember.
     """
 
-    def __init__(self, keep: int = 12) -> None:
+    def __init__(self, keep: int = 6) -> None:
         self._keep = keep
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
@@ -53,11 +69,14 @@ class Jobs:
 
         Args:
             job_id: names the work and all its settings.
-            work: calls `job.publish` as it goes and returns soon after `job.cancelled` is set.
+            work: calls `job.publish` as it goes, asks `job.should_stop` often and then returns.
         """
         with self._lock:
-            if job_id in self._jobs:
-                return self._jobs[job_id]
+            known = self._jobs.get(job_id)
+            if known is not None and not known.abandoned:
+                known.watch()
+                return known
+            self._jobs.pop(job_id, None)
             job: Job = Job()
             self._jobs[job_id] = job
             while len(self._jobs) > self._keep:

@@ -16,6 +16,7 @@ from lebm.noise import ChainNoise
 from lebm.trajectory import Trajectory
 
 PIECE = 100  # steps between two looks at progress and cancellation
+MAX_PICTURES = 40  # of each chain
 MEMORY_BUDGET = 256 * 2**20  # bytes of latents that one run may keep
 
 
@@ -74,11 +75,11 @@ def run(
     """Take `settings.n_steps` steps, publishing what there is after every `PIECE`.
 
     Args:
-        job: where to publish; its `cancelled` ends the run and keeps what there is.
+        job: where to publish; when it is to stop, what there is stays.
         model: the model.
         settings: the chains.
         short_step: K_0, to judge the long run by.
-        picture_every: steps between decoded pictures.
+        picture_every: steps between decoded pictures, at least; a run keeps `MAX_PICTURES`.
     """
     density = model.prior_density()
     noise = ChainNoise(settings.seed, range(settings.n_chains), model.config.latent_dim)
@@ -86,10 +87,11 @@ def run(
     trajectory = langevin.run(density, start, settings.sampler(0), noise=noise)
     steps, pictures = [0], [decode(model, trajectory.z)]
     n_steps = min(settings.n_steps, max_steps(model, settings.n_chains))
-    while (taken := trajectory.state.step) < n_steps and not job.cancelled.is_set():
+    picture_every = max(picture_every, -(-n_steps // MAX_PICTURES))
+    while (taken := trajectory.state.step) < n_steps and not job.should_stop():
         sampler = settings.sampler(min(PIECE, n_steps - taken))
         later = langevin.run(
-            density, trajectory.state, sampler, noise=noise, should_stop=job.cancelled.is_set
+            density, trajectory.state, sampler, noise=noise, should_stop=job.should_stop
         )
         rows = torch.nonzero(later.steps[1:] % picture_every == 0)[:, 0] + 1
         if len(rows):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import cache
-from app.chain_run import ChainSettings
+from app.chain_run import ChainSettings, undrawable
 from app.models import ModelEntry, list_models, runs_folder
 from lebm.checkpoint import CheckpointError, ModelCard
 from lebm.model import LatentEBM
@@ -38,6 +38,9 @@ def pick_model() -> tuple[ModelEntry, LatentEBM, ModelCard] | None:
     except CheckpointError as error:
         st.error(str(error))
         return None
+    if (reason := undrawable(model)) is not None:
+        st.error(f"{entry.id} cannot be shown: {reason}.")
+        return None
     _follow_model(entry, card)
     return entry, model, card
 
@@ -48,6 +51,7 @@ class Length:
 
     label: str
     key: str
+    lowest: int
     highest: int
     step: int
     help: str
@@ -69,8 +73,8 @@ def chain_settings(card: ModelCard, length: Length) -> ChainSettings:
         )
         n_steps = st.number_input(
             length.label,
-            min_value=0,
-            max_value=length.highest,
+            min_value=length.lowest,
+            max_value=max(length.highest, trained.n_steps),
             value=trained.n_steps if length.default is None else length.default,
             step=length.step,
             key=length.key,
@@ -79,8 +83,8 @@ def chain_settings(card: ModelCard, length: Length) -> ChainSettings:
         )
         step_size = st.number_input(
             "Step size s",
-            min_value=0.0001,
-            max_value=2.0,
+            min_value=min(1e-5, trained.step_size),
+            max_value=max(2.0, trained.step_size),
             value=trained.step_size,
             step=0.005,
             format="%.4f",

@@ -103,10 +103,10 @@ def build(job: Job[TiltView], model: LatentEBM, card: ModelCard) -> None:
     z = model.prior.sample_base(len(examples), generator=torch.Generator().manual_seed(1))
     generator = torch.Generator().manual_seed(2)
     pieces = 10
-    sampler = card.posterior_sampler
+    sampler = card.reconstruction_sampler
     piece = replace(sampler, n_steps=max(1, sampler.n_steps // pieces))
     for i in range(pieces):
-        if job.cancelled.is_set():
+        if job.should_stop():
             return
         z = langevin.sample(model.posterior_density(examples), z, piece, generator=generator)
         _report(job, 0.6 + 0.4 * (i + 1) / pieces)

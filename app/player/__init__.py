@@ -34,7 +34,7 @@ def player(
         payload: from `app.player.payload.encode`.
         key: the widget's key; what the browser says stands in `st.session_state[key]`.
         on_request: called before the rerun when the browser needs records it does not hold:
-            `.request` is then {"advance": new steps to take, "have": records it holds}.
+            `.request` is then {"to": the step it wants, "have": records it holds}.
         on_view: called when a person has settled on a step and a chain: `.view` is
             {"step", "chain"}.
     """

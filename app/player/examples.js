@@ -24,6 +24,7 @@ class Pictures {
     const [left, top] = corner(chain);
     context.strokeStyle = colors.selected;
     context.strokeRect(left + 0.5, top + 0.5, w + 1, h + 1);
+    this.one.caption.textContent = `Chain ${chain}`;
     const single = sized(this.one.canvas, w, h);
     const picture = single.createImageData(w, h);
     paint(columns.pixels, from(chain), header.shape, picture, 0, 0);
@@ -52,6 +53,7 @@ class Plane {
     latent.context.drawImage(this.backdrop(header, colors), 0, 0, latent.side, latent.side);
     this.trail(latent, columns.z, step, chain, header.n, colors);
     this.scatter(latent, columns.z, step, chain, header.n, colors);
+    this.data.caption.textContent = "Decoded g(z), −3 to 3";
     const data = square(this.data.canvas, 3);
     this.scatter(data, columns.x, step, chain, header.n, colors);
   }

@@ -21,7 +21,6 @@ class Header:
         first: number of the first record in these bytes.
         count: records in these bytes.
         n: chains.
-        total: records there are in all.
         limit: records there can be at most.
         shape: of one picture (h, w, channels), or (2,) for points.
         view: {"step", "chain"} to show when the chain is new.
@@ -34,7 +33,6 @@ class Header:
     first: int
     count: int
     n: int
-    total: int
     limit: int
     shape: tuple[int, ...]
     view: dict[str, int]

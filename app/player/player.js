@@ -72,7 +72,7 @@ class Player {
 
   receive(bytes) {
     const { header, columns } = parse(bytes);
-    const isNew = this.trajectory?.header.id !== header.id;
+    const isNew = !this.trajectory?.length || this.trajectory.header.id !== header.id;
     if (isNew) {
       this.pause();
       this.trajectory = new Trajectory(header);
@@ -80,7 +80,7 @@ class Player {
     const held = this.trajectory.length;
     this.waiting = false;
     if (!this.trajectory.append(header, columns)) {
-      this.ask(0); // these bytes continue steps that this browser does not hold
+      this.ask(header.first); // these bytes continue steps that this browser does not hold
       return;
     }
     this.trajectory.header.failures = header.failures;
@@ -91,13 +91,15 @@ class Player {
       this.position = Math.min(this.wanted, this.trajectory.last);
     }
     if (isNew || this.trajectory.length > held) this.redraw();
-    if (this.wanted > this.trajectory.last) this.ask(this.wanted - this.trajectory.last);
+    if (this.wanted > this.trajectory.last) this.ask(this.wanted);
+    else if (!isNew) this.commitSoon();
   }
 
-  ask(advance) {
+  // Ask for the records up to this step; asked twice, it does no more than once.
+  ask(step) {
     if (this.waiting) return;
     this.waiting = true;
-    this.request({ advance, have: this.trajectory.length });
+    this.request({ to: step, have: this.trajectory.length });
   }
 
   // Show a step; if nobody has taken it yet, ask for it.
@@ -107,8 +109,8 @@ class Player {
     this.wanted = Math.max(0, Math.min(step, this.trajectory.header.limit));
     this.position = Math.min(this.wanted, this.trajectory.last);
     this.draw();
-    if (this.wanted > this.trajectory.last) this.ask(this.wanted - this.trajectory.last);
-    this.commitSoon();
+    if (this.wanted > this.trajectory.last) this.ask(this.wanted);
+    else this.commitSoon();
   }
 
   togglePlay() {
@@ -134,7 +136,7 @@ class Player {
         this.draw();
       }
       if (this.position >= header.limit) this.togglePlay();
-      else if (last - this.position < AHEAD && last < header.limit) this.ask(AHEAD);
+      else if (last - this.position < AHEAD && last < header.limit) this.ask(last + AHEAD);
     };
     this.playing = requestAnimationFrame(tick);
     this.buttons.play.textContent = "Pause";
@@ -223,7 +225,7 @@ class Player {
     const ofStep = (name) => (this.position === 0 ? NaN : at(name));
     const rows = [
       ["Followed chain", this.chain, "Click another in the grid"],
-      ["Energy −f(z)", at("energy"), "Minus the network's output; lower is likelier"],
+      ["Energy −f(z)", at("energy"), "Minus the network's output; lower is likelier than under N(0, I)"],
       ["Median energy", this.trajectory.medianEnergy(this.position), "Over all chains"],
       ["½‖z‖²", at("half_sq_norm"), "Minus the log density of N(0, I), up to a constant"],
       ["Drift ‖s∇log p‖", ofStep("drift"), "Length of the last step's pull uphill"],

@@ -9,9 +9,10 @@ from app.player import player
 from app.sidebar import Length, chain_settings, pick_model
 from lebm.checkpoint import ModelCard
 
-_PLAYER, _RUN, _PAYLOAD = "player", "chains.run", "chains.payload"
+_PLAYER, _RUN = "player", "chains.run"
+_PAYLOAD, _VIEW = "chains.payload", "chains.view"
 
-_LENGTH = Length("Steps K", "K", 500, 10, "Steps taken when the page opens.")
+_LENGTH = Length("Steps K", "K", 0, 500, 10, "Steps taken when the page opens.")
 
 
 def page() -> None:
@@ -19,7 +20,7 @@ def page() -> None:
     st.header("Chains")
     st.markdown(
         "Each chain starts as Gaussian noise **z₀ ~ N(0, I)** and climbs the learned prior, "
-        "shaken by noise: **z ← z + s ∇log p(z) + √(2s) ε**. Its energy falls, and what it "
+        "shaken by noise: **z ← z + s ∇log p(z) + √(2s) ε**. As its energy falls, what it "
         "decodes to turns into an example of the data."
     )
     chosen = pick_model()
@@ -30,9 +31,10 @@ def page() -> None:
     run = st.session_state.get(_RUN)
     this = chain_id(entry, settings)
     if run is None or run.id != this:
-        run = ChainRun.start(this, model, settings)
-        st.session_state[_RUN] = run
-        st.session_state[_PAYLOAD] = run.payload(0, _view_from_address(run))
+        view = _view_from_address(default_step=settings.n_steps)
+        run = ChainRun.start(this, model, settings).advance(view["step"])
+        st.session_state[_RUN], st.session_state[_VIEW] = run, view
+        st.session_state[_PAYLOAD] = run.payload(0, view)
     _play()
     _show_card(card)
 
@@ -45,25 +47,26 @@ def _play() -> None:
 def _answer() -> None:
     """Take the steps the browser asks for and send what it lacks."""
     request = st.session_state[_PLAYER].request
-    run = st.session_state[_RUN].advance(int(request["advance"]))
+    run = st.session_state[_RUN].advance(int(request["to"]))
     st.session_state[_RUN] = run
-    st.session_state[_PAYLOAD] = run.payload(int(request["have"]), _view_from_address(run))
+    st.session_state[_PAYLOAD] = run.payload(int(request["have"]), st.session_state[_VIEW])
 
 
 def _remember_view() -> None:
-    """Keep the step and chain that are looked at in the page's address."""
+    """Keep the step and chain that are looked at, here and in the page's address."""
     view = st.session_state[_PLAYER].view
-    st.query_params.update({name: str(int(view[name])) for name in ("step", "chain")})
+    st.session_state[_VIEW] = {name: int(view[name]) for name in ("step", "chain")}
+    st.query_params.update({name: str(n) for name, n in st.session_state[_VIEW].items()})
 
 
-def _view_from_address(run: ChainRun) -> dict[str, int]:
-    """The step and chain the address names; where it names none, the last step of chain 0."""
+def _view_from_address(default_step: int) -> dict[str, int]:
+    """The step and chain the address names, else the last step of chain 0."""
 
     def number(name: str, default: int) -> int:
         text = st.query_params.get(name, "")
         return int(text) if text.isdecimal() and len(text) < 7 else default
 
-    return {"step": number("step", run.n_taken), "chain": number("chain", 0)}
+    return {"step": number("step", default_step), "chain": number("chain", 0)}
 
 
 def _show_card(card: ModelCard) -> None:

@@ -13,14 +13,16 @@ from app.jobs import Job
 from app.long_run import LongRun
 from app.models import ModelEntry
 from app.sidebar import Length, chain_settings, pick_model
-from lebm.diagnostics import MIN_DRAWS, autocorrelation, leading_directions, mixing
+from lebm.diagnostics import MIN_DRAWS, Verdict, autocorrelation, leading_directions, mixing
 from lebm.model import LatentEBM
 from train.pictures import mosaic
 
 _SHOWN_CHAINS = 12
-_LENGTH = Length("Steps", "long", 20_000, 500, "Figure 4 of the paper shows 2,500.", 2_500)
+_SEEN = "long_run.seen"
+_LENGTH = Length("Steps", "long", 1, 20_000, 500, "Figure 4 of the paper shows 2,500.", 2_500)
 _EXPLAINED = {
-    "steady": "Long chains stay where short ones ended: the short run samples what was learned.",
+    "steady": "Long chains stay where short ones ended: no sign that the short run leaves the "
+    "learned density.",
     "drifting": "Long chains leave the place where short ones end. The short run is a sampler of "
     "its own, and the density it was trained with is another: judge samples at K₀ steps.",
     "collapsed": "Long chains end at a few examples. The learned density has deep wells that "
@@ -40,6 +42,8 @@ def page() -> None:
         return
     entry, model, card = chosen
     settings = chain_settings(card, _LENGTH)
+    if settings.n_steps > (most := long_run.max_steps(model, settings.n_chains)):
+        st.info(f"{settings.n_chains} chains of this model fit {most:,} steps in memory.")
     with st.sidebar:
         every = st.number_input(
             "A picture every … steps",
@@ -73,6 +77,7 @@ def _watch(job_id: str, job: Job[LongRun]) -> None:
 
     @st.fragment(run_every=0.5 if job.running else None)
     def show() -> None:
+        job.watch()
         running = job.running
         if running:
             left, right = st.columns([5, 1], vertical_alignment="center")
@@ -83,9 +88,12 @@ def _watch(job_id: str, job: Job[LongRun]) -> None:
             st.error(f"The chain could not go on: {job.error}")
         if job.latest is not None:
             _show(job.latest, final=not running)
-        if not running and st.session_state.get("long_run.seen") != job_id:
-            st.session_state["long_run.seen"] = job_id
+        if not running and st.session_state.get(_SEEN) != id(job):
+            st.session_state[_SEEN] = id(job)
             st.rerun()  # once more, without polling
+        if job.cancelled.is_set() and st.button("Run again from the start"):
+            cache.jobs().forget(job_id)
+            st.rerun()
 
     show()
 
@@ -94,8 +102,8 @@ def _show(run: LongRun, *, final: bool) -> None:
     t = run.trajectory
     if t.failures:
         st.warning(f"{len(t.failures)} chains were stopped; the first: {t.failures[0]}.")
-    if final and run.verdict is not None:
-        _show_verdict(run)
+    if final and (verdict := run.verdict) is not None:
+        _show_verdict(verdict)
     _show_pictures(run)
     profile = figures.energy_profile(t.steps.numpy(), t.energy.numpy(), run.short_step)
     st.plotly_chart(profile, key="profile")
@@ -103,9 +111,7 @@ def _show(run: LongRun, *, final: bool) -> None:
         _show_mixing(run)
 
 
-def _show_verdict(run: LongRun) -> None:
-    verdict = run.verdict
-    assert verdict is not None
+def _show_verdict(verdict: Verdict) -> None:
     st.subheader(f"Verdict: {verdict.word}")
     st.markdown(_EXPLAINED[verdict.word])
     shown = {

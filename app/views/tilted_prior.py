@@ -40,6 +40,7 @@ def _watch(job: Job[TiltView], model: LatentEBM, card: ModelCard) -> None:
 
     @st.fragment(run_every=0.5 if job.running else None)
     def progress() -> None:
+        job.watch()
         if job.running:
             what = "Annealing" if job.latest is None else "Inferring the aggregate posterior"
             st.progress(job.progress, what)

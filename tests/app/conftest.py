@@ -15,6 +15,7 @@ from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
 
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
+SAMPLER = LangevinConfig(n_steps=6, step_size=0.05)
 POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
 
 
@@ -31,13 +32,17 @@ def build() -> Callable[[ModelConfig], LatentEBM]:
 def save_run(tmp_path: Path, build: Callable[[ModelConfig], LatentEBM]) -> Callable[..., Path]:
     """Lays a run with one checkpoint under `tmp_path / "runs"` and returns the file."""
 
-    def _save(name: str, config: ModelConfig = IMAGES, step: int = 5) -> Path:
+    def _save(
+        name: str,
+        config: ModelConfig = IMAGES,
+        step: int = 5,
+        sampler: LangevinConfig = SAMPLER,
+    ) -> Path:
         folder = tmp_path / "runs" / name
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text("{}")
         path = folder / "checkpoints" / f"step-{step:06d}.safetensors"
-        sampler = LangevinConfig(n_steps=6, step_size=0.05)
-        card = ModelCard(name, sampler, sampler, {"data": "made up", "iterations": 1234})
+        card = ModelCard(name, sampler, sampler, sampler, {"data": "made up", "iterations": 1234})
         checkpoint.save(path, build(config), card)
         return path
 

@@ -212,6 +212,25 @@ def test_the_address_brings_back_step_and_chain(open_page: Callable[..., Any]) -
     assert _pixels(first) == _pixels(again)
 
 
+def test_another_page_and_back_keeps_step_and_chain(open_page: Callable[..., Any]) -> None:
+    page = open_page("?model=digits")
+    page.click("button.ten")
+    _wait_step(page, 70)
+    box = page.locator("figure.many canvas").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.95, box["y"] + box["height"] * 0.05)
+    page.wait_for_url(re.compile("step=70.*chain=7"))
+    page.get_by_role("link", name="Long run").click()
+    page.get_by_text("Verdict: ").wait_for(timeout=120_000)
+    page.get_by_role("link", name="Chains").click()
+    _wait_step(page, 70)
+    assert page.locator("dd").first.inner_text() == "7"
+
+
+def test_the_address_may_name_a_step_beyond_the_first_ones(open_page: Callable[..., Any]) -> None:
+    page = open_page("?model=digits&step=123")
+    assert page.locator("output.counter").inner_text() == "step 123 of 123"
+
+
 def test_a_change_of_model_shows_its_own_chain(open_page: Callable[..., Any]) -> None:
     page = open_page()
     before = _pixels(page)

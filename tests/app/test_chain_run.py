@@ -30,8 +30,8 @@ def test_stepping_by_hand_gives_the_chain_of_one_run(build: Build) -> None:
     model = build(IMAGES)
     whole = ChainRun.start("a", model, SETTINGS)
     by_hand = ChainRun.start("a", model, replace(SETTINGS, n_steps=0))
-    for n_steps in (1, 2, 7):
-        by_hand = by_hand.advance(n_steps)
+    for step in (1, 3, 10):
+        by_hand = by_hand.advance(step)
     assert torch.equal(by_hand.trajectory.z, whole.trajectory.z)
     assert np.array_equal(by_hand.examples, whole.examples)
 
@@ -65,7 +65,7 @@ def test_the_payload_holds_what_the_browser_lacks(build: Build) -> None:
     run = ChainRun.start("a", build(IMAGES), SETTINGS)
     payload = run.payload(first=8, view={"step": 2, "chain": 1})
     header = json.loads(payload[4 : 4 + int.from_bytes(payload[:4], "little")])
-    assert (header["first"], header["count"], header["total"]) == (8, 3, 11)
+    assert (header["first"], header["count"]) == (8, 3)
 
 
 def test_points_decode_to_points(build: Build) -> None:

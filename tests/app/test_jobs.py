@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from app.jobs import Job, Jobs
 
 
@@ -31,6 +33,20 @@ def test_cancelling_keeps_what_there_is() -> None:
     job.cancelled.set()
     assert job.finished.wait(5)
     assert job.latest == 1
+
+
+def test_a_job_that_nobody_watches_ends_and_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.jobs.UNWATCHED_SECONDS", 0.05)
+
+    def work(job: Job[int]) -> None:
+        while not job.should_stop():
+            job.finished.wait(0.01)
+
+    jobs = Jobs()
+    first = jobs.start("a", work)
+    assert first.finished.wait(5)
+    assert first.abandoned
+    assert jobs.start("a", work) is not first
 
 
 def test_a_failure_is_one_sentence() -> None:

@@ -12,6 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from app.chain_run import ChainRun
 from lebm import zoo
+from lebm.langevin import LangevinConfig
+from lebm.model import ModelConfig
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 
@@ -92,6 +94,31 @@ def test_another_model_resets_steps_and_step_size(
     app.sidebar.number_input(key="K").set_value(33).run()
     app.sidebar.selectbox(key="model").set_value("runs/mine").run()
     assert _run(app).settings.n_steps == 6
+
+
+def test_a_model_that_has_no_picture_is_one_sentence(
+    app: AppTest, save_run: Callable[..., Path]
+) -> None:
+    save_run("solid", ModelConfig(latent_dim=3, data_shape=(2,), width=4, prior_hidden=4))
+    app.query_params["model"] = "runs/solid"
+    app.run()
+    assert not app.exception
+    assert "3 latent ones" in app.error[0].value
+
+
+def test_a_model_with_unusual_settings_opens(app: AppTest, save_run: Callable[..., Path]) -> None:
+    save_run("odd", sampler=LangevinConfig(n_steps=700, step_size=3e-6))
+    app.query_params["model"] = "runs/odd"
+    settings = _run(app.run()).settings
+    assert (settings.n_steps, settings.step_size) == (700, 3e-6)
+
+
+def test_stray_files_in_a_run_disturb_nobody(app: AppTest, save_run: Callable[..., Path]) -> None:
+    path = save_run("mine")
+    path.with_name("step-best.safetensors").write_bytes(b"?")
+    path.with_name("step-000009.safetensors").symlink_to("gone")
+    app.query_params["model"] = "runs/mine"
+    assert _run(app.run()).settings.n_steps == 6
 
 
 def test_a_damaged_checkpoint_is_one_sentence(app: AppTest, save_run: Callable[..., Path]) -> None:

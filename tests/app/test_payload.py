@@ -15,7 +15,6 @@ def _header(**changes: object) -> Header:
         "first": 2,
         "count": 3,
         "n": 2,
-        "total": 5,
         "limit": 9,
         "shape": (4, 4, 1),
         "view": {"step": 1, "chain": 0},

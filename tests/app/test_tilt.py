@@ -21,7 +21,7 @@ Build = Callable[[ModelConfig], LatentEBM]
 
 def _view(model: LatentEBM, dataset: str) -> TiltView:
     job: Job[TiltView] = Job()
-    tilt.build(job, model, ModelCard("m", SAMPLER, SAMPLER, {"data": dataset}))
+    tilt.build(job, model, ModelCard("m", SAMPLER, SAMPLER, SAMPLER, {"data": dataset}))
     assert job.latest is not None
     assert job.progress == 1
     return job.latest
