@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import streamlit as st
@@ -14,14 +16,17 @@ from lebm.model import LatentEBM
 
 
 @st.cache_resource(show_spinner=False)
-def boot() -> None:
-    """Once a process, after the heavy imports: keep them out of later garbage collections.
+def view(name: str) -> Callable[[], None]:
+    """The function that draws a page of `app.views`, imported when it is first asked for.
 
-    Streamlit collects all garbage after every rerun; with torch loaded that holds the
-    interpreter for a quarter of a second while messages wait.
+    What the import brought is kept out of later garbage collections: Streamlit collects all
+    garbage after every rerun, and with torch loaded that holds the interpreter for a quarter of a
+    second while messages wait.
     """
+    page = import_module(f"app.views.{name}").page
     gc.collect()
     gc.freeze()
+    return page
 
 
 @st.cache_resource(show_spinner=False)

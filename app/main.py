@@ -11,16 +11,15 @@ if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
 from app import cache  # noqa: E402
-from app.views import chains, long_run, tilted_prior  # noqa: E402
+
+_PAGES = {"chains": "Chains", "tilted_prior": "Tilted prior", "long_run": "Long run"}
+
+
+def _page(name: str, title: str) -> st.Page:
+    url_path = name.replace("_", "-")
+    return st.Page(lambda: cache.view(name)(), title=title, url_path=url_path)
+
 
 st.set_page_config(page_title="Latent EBM explorer", page_icon="⛰️", layout="wide")
 st.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
-cache.boot()
-st.navigation(
-    [
-        st.Page(chains.page, title="Chains", default=True),
-        st.Page(tilted_prior.page, title="Tilted prior", url_path="tilted-prior"),
-        st.Page(long_run.page, title="Long run", url_path="long-run"),
-    ],
-    position="top",
-).run()
+st.navigation([_page(name, title) for name, title in _PAGES.items()], position="top").run()
