@@ -21,6 +21,9 @@ from lebm.density import LogDensityFn, as_terms, value_and_force
 from lebm.noise import ChainNoise
 from lebm.trajectory import State, StepInfo, Trajectory, TrajectoryRecorder
 
+#: (log density, state, ε, settings) -> (next state, what the step was made of).
+Kernel = Callable[[LogDensityFn, State, Tensor, "LangevinConfig"], tuple[State, StepInfo]]
+
 
 @dataclass(frozen=True, slots=True)
 class LangevinConfig:
@@ -82,11 +85,11 @@ def sample(
     return z
 
 
-def init(log_density_fn: LogDensityFn, z: Tensor) -> State:
-    """The state of chains that start at z, `(n, latent_dim)`."""
-    terms, forces = _evaluate(log_density_fn, z)
+def init(log_density_fn: LogDensityFn, z: Tensor, at_step: int = 0) -> State:
+    """The state of chains that stand at z, `(n, latent_dim)`, after `at_step` steps."""
+    terms, forces = evaluate(log_density_fn, z)
     return State(
-        step=0,
+        step=at_step,
         z=z.detach().clone(),
         terms=terms,
         forces=forces,
@@ -115,7 +118,7 @@ def step(
     proposal, info = update(state.z, force, noise, config)
     finite = torch.isfinite(proposal).all(-1)
     inside = proposal.norm(dim=-1) <= config.max_radius
-    terms, forces = _evaluate(
+    terms, forces = evaluate(
         log_density_fn, torch.where((finite & inside)[:, None], proposal, state.z)
     )
     finite &= torch.stack(list(terms.values())).isfinite().all(0)
@@ -141,6 +144,7 @@ def run(
     config: LangevinConfig,
     *,
     noise: ChainNoise,
+    kernel: Kernel | None = None,
     thin: int = 1,
     callback: Callable[[State], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -153,6 +157,7 @@ def run(
         config: the chain's settings.
         noise: the chains' own noise; step k of a chain uses `noise.at(k)`, so that a run cut
             into pieces is the same run.
+        kernel: what takes a step; None is `step`, the plain chain of eq. 9.
         thin: record the steps that `thin` divides, and always the first and the last.
         callback: called with the state after each step.
         should_stop: asked before each step; True ends the run and keeps what there is.
@@ -167,13 +172,14 @@ def run(
         raise ValueError(f"thin must be at least 1, not {thin}")
     if len(noise.chains) != len(state.z):
         raise ValueError(f"noise is for {len(noise.chains)} chains, the state has {len(state.z)}")
+    advance = kernel or step
     recorder = TrajectoryRecorder(state)
     pending = None
     for _ in range(config.n_steps):
         if should_stop is not None and should_stop():
             break
         epsilon = noise.at(state.step + 1).to(state.z)
-        after, info = step(log_density_fn, state, epsilon, config)
+        after, info = advance(log_density_fn, state, epsilon, config)
         pending = (state, after, info)
         state = after
         if state.step % thin == 0:
@@ -186,8 +192,9 @@ def run(
     return recorder.finish()
 
 
-def _evaluate(
+def evaluate(
     log_density_fn: LogDensityFn, z: Tensor
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Every term `(n,)` and its force `(n, latent_dim)` at z `(n, latent_dim)`, by name."""
     pairs = {name: value_and_force(t, z) for name, t in as_terms(log_density_fn).terms.items()}
     return {n: v for n, (v, _) in pairs.items()}, {n: f for n, (_, f) in pairs.items()}

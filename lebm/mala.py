@@ -6,75 +6,80 @@ size; accepting or rejecting each step removes the difference.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from lebm.density import LogDensityFn, value_and_force
-from lebm.langevin import LangevinConfig, update
-
-
-@dataclass(frozen=True, slots=True)
-class MalaState:
-    """Where n chains stand.
-
-    Attributes:
-        z: positions, `(n, latent_dim)`.
-        value: log density there, `(n,)`.
-        force: its gradient, `(n, latent_dim)`.
-    """
-
-    z: Tensor
-    value: Tensor
-    force: Tensor
-
-
-def init(log_density_fn: LogDensityFn, z: Tensor) -> MalaState:
-    """The state of chains that stand at z, `(n, latent_dim)`."""
-    return MalaState(z.detach(), *value_and_force(log_density_fn, z))
+from lebm.density import LogDensityFn
+from lebm.langevin import Kernel, LangevinConfig, evaluate, update
+from lebm.noise import ChainNoise
+from lebm.trajectory import State, StepInfo
 
 
 def step(
     log_density_fn: LogDensityFn,
-    state: MalaState,
+    state: State,
+    noise: Tensor,
+    uniform: Tensor,
     config: LangevinConfig,
-    *,
-    generator: torch.Generator,
-) -> tuple[MalaState, Tensor]:
-    r"""One step that leaves exp(log density) exactly invariant.
+) -> tuple[State, StepInfo]:
+    r"""One step that leaves π^(1/T), at T = 1 the density itself, exactly invariant.
 
-    $$ \log\alpha = \log\pi(z') - \log\pi(z) + \log q(z|z') - \log q(z'|z), \qquad
-       \log q(b|a) = -\frac{\|b - a - s\nabla\log\pi(a)\|^2}{4 s} $$
+    $$ \log\alpha = \frac{\log\pi(z') - \log\pi(z)}{T} + \log q(z|z') - \log q(z'|z), \qquad
+       \log q(b|a) = -\frac{\|b - a - s\nabla\log\pi(a)\|^2}{4 s T} $$
+
+    A proposal that is rejected leaves its chain exactly where it was; one without a finite
+    density always is, so no chain diverges and `config.max_radius` plays no part.
 
     Args:
         log_density_fn: `(n, latent_dim) -> (n,)`, the function that made `state`.
-        state: where the chains stand.
-        config: the step size; the temperature must be 1, `n_steps` plays no part.
-        generator: source of noise and decisions, on z's device.
+        state: where the chains stand, from `langevin.init`.
+        noise: ε, `(n, latent_dim)`.
+        uniform: decides, from [0, 1), `(n,)`.
+        config: step size and temperature.
 
     Returns:
-        The new state, and which chains moved, `(n,)` bool.
+        The new state, and what was proposed.
 
     Raises:
-        ValueError: for a temperature other than 1.
+        ValueError: for a temperature of 0, which leaves nothing to sample.
 
     Source: Roberts and Tweedie 1996; Besag 1994.
     """
-    if config.temperature != 1:
-        raise ValueError(f"MALA needs temperature 1, not {config.temperature}")
-    z, s = state.z, config.step_size
-    noise = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
-    proposal = init(log_density_fn, update(z, state.force, noise, config)[0])
-    forward = (proposal.z - z - s * state.force).square().sum(-1)
-    backward = (z - proposal.z - s * proposal.force).square().sum(-1)
-    log_ratio = proposal.value - state.value + (forward - backward) / (4 * s)
-    uniform = torch.rand(len(z), generator=generator, device=z.device, dtype=z.dtype)
+    if config.temperature == 0:
+        raise ValueError("MALA needs a temperature above 0")
+    s, z = config.step_size, state.z
+    proposal, info = update(z, state.force, noise, config)
+    terms, forces = evaluate(log_density_fn, proposal)
+    force = torch.stack(list(forces.values())).sum(0)
+    forward = (proposal - z - s * state.force).square().sum(-1)
+    backward = (z - proposal - s * force).square().sum(-1)
+    gain = torch.stack([terms[name] - old for name, old in state.terms.items()]).sum(0)
+    log_ratio = (gain + (forward - backward) / (4 * s)) / config.temperature
     moved = uniform.log() < log_ratio  # a NaN never moves
-    chosen = moved[:, None]
-    new = MalaState(
-        z=torch.where(chosen, proposal.z, z),
-        value=torch.where(moved, proposal.value, state.value),
-        force=torch.where(chosen, proposal.force, state.force),
+    new = State(
+        step=state.step + 1,
+        z=torch.where(moved[:, None], proposal, z),
+        terms={name: torch.where(moved, terms[name], old) for name, old in state.terms.items()},
+        forces={
+            name: torch.where(moved[:, None], forces[name], old)
+            for name, old in state.forces.items()
+        },
+        failed_at=state.failed_at,
+        escaped=state.escaped,
     )
-    return new, moved
+    return new, info
+
+
+def adjusted(noise: ChainNoise) -> Kernel:
+    """The kernel for `langevin.run` that decides by the chains' own uniform numbers.
+
+    In the trajectory a rejected step has displacement 0, an accepted one has not.
+    """
+
+    def kernel(
+        log_density_fn: LogDensityFn, state: State, epsilon: Tensor, config: LangevinConfig
+    ) -> tuple[State, StepInfo]:
+        uniform = noise.uniform_at(state.step + 1).to(state.z)
+        return step(log_density_fn, state, epsilon, uniform, config)
+
+    return kernel

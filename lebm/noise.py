@@ -51,6 +51,17 @@ class ChainNoise:
             self._number, self._block = number, self._draw(number)
         return torch.from_numpy(self._block[row].copy())
 
+    def uniform_at(self, step: int) -> Tensor:
+        """Numbers from [0, 1) that decide on this step of MALA, float64 `(n,)`, on the CPU.
+
+        A stream of their own: a chain has the same ε with and without decisions.
+        """
+        draws = [
+            np.random.Generator(np.random.Philox(counter=[0, 0, 1, step], key=[self.seed, chain]))
+            for chain in self.chains
+        ]
+        return torch.tensor([draw.random() for draw in draws], dtype=torch.float64)
+
     def _draw(self, number: int) -> np.ndarray:
         block = np.empty((_BLOCK, len(self.chains), self.latent_dim), dtype=np.float32)
         for i, chain in enumerate(self.chains):

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lebm import mala
-from lebm.density import LogDensity
+from lebm import langevin, mala
 from lebm.langevin import LangevinConfig
 from lebm.prior import TiltedPrior
 
@@ -114,18 +113,25 @@ class _Walk:
         self.least_ess = min(self.least_ess, float(ess.min()))
         if float(ess.min()) < 0.5:
             self._resample()
-        density = LogDensity(
-            {"base": self.prior.base_log_prob, "tilt": lambda z: after * self.prior.neg_energy(z)}
-        )
-        state = mala.init(density, self.z)
+
+        def density(z: Tensor) -> Tensor:
+            return after * self.prior.neg_energy(z) + self.prior.base_log_prob(z)
+
+        state = langevin.init(density, self.z)
         for _ in range(mala_steps):
             config = LangevinConfig(1, self.step_size)
-            state, moved = mala.step(density, state, config, generator=self.generator)
-            self.accepted = moved.float().mean()
+            noise = self._draw(torch.randn, *self.z.shape)
+            uniform = self._draw(torch.rand, len(self.z))
+            last, (state, _) = state.z, mala.step(density, state, noise, uniform, config)
+            self.accepted = (state.z != last).any(-1).float().mean()
             # Tuned on all particles together; the bias of that vanishes with their number.
             factor = 1.1 if self.accepted > _TARGET_ACCEPTANCE else 1 / 1.1
             self.step_size = min(max(self.step_size * factor, 1e-5), 1.0)
         self.z = state.z
+
+    def _draw(self, distribution: Callable[..., Tensor], *shape: int) -> Tensor:
+        z = self.z
+        return distribution(shape, generator=self.generator, device=z.device, dtype=z.dtype)
 
     def _resample(self) -> None:
         """Systematic resampling within each group; the weights' mean goes into log Z."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import combinations
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
 from lebm.density import LIKELIHOOD, TILT
 
@@ -71,6 +73,8 @@ class Trajectory:
         z: positions, `(T, n, latent_dim)`.
         terms: name -> value of that term of the log density, `(T, n)`.
         force_norms: name -> ‖its gradient‖ at z, `(T, n)`.
+        force_cosines: pair of names -> the cosine between their forces at z, `(T, n)`; 0 where
+            one of them is 0.
         drift_norm: ‖s ∇ log π‖ of the step that arrived here, `(T, n)`; 0 in the first record.
         diffusion_norm: ‖sqrt(2 s T) ε‖ of that step, `(T, n)`; 0 in the first record.
         displacement: ‖z_k - z_{k-1}‖ of that step, `(T, n)`; 0 in the first record.
@@ -81,6 +85,7 @@ class Trajectory:
     z: Tensor
     terms: dict[str, Tensor]
     force_norms: dict[str, Tensor]
+    force_cosines: dict[tuple[str, str], Tensor]
     drift_norm: Tensor
     diffusion_norm: Tensor
     displacement: Tensor
@@ -163,6 +168,10 @@ class TrajectoryRecorder:
         row = {"z": state.z, "drift": drift, "diffusion": diffusion, "moved": moved}
         row |= {f"term {name}": value for name, value in state.terms.items()}
         row |= {f"force {name}": force.norm(dim=-1) for name, force in state.forces.items()}
+        row |= {
+            f"cosine {a} {b}": cosine_similarity(state.forces[a], state.forces[b], dim=-1)
+            for a, b in combinations(state.forces, 2)
+        }
         self._rows.append(row)
 
     def finish(self) -> Trajectory:
@@ -173,6 +182,9 @@ class TrajectoryRecorder:
             z=columns["z"],
             terms={name: columns[f"term {name}"] for name in self._state.terms},
             force_norms={name: columns[f"force {name}"] for name in self._state.forces},
+            force_cosines={
+                (a, b): columns[f"cosine {a} {b}"] for a, b in combinations(self._state.forces, 2)
+            },
             drift_norm=columns["drift"],
             diffusion_norm=columns["diffusion"],
             displacement=columns["moved"],

@@ -78,3 +78,22 @@ def test_a_negative_step_is_refused():
 
 def test_the_largest_seed_works():
     assert ChainNoise(2**63 - 1, [2**40], 2).at(0).isfinite().all()
+
+
+def test_uniform_numbers_belong_to_chain_and_step():
+    noise = ChainNoise(5, range(2000), 2)
+    a, b = noise.uniform_at(1), noise.uniform_at(2)
+    assert ((a >= 0) & (a < 1)).all()
+    assert torch.equal(ChainNoise(5, [7], 3).uniform_at(2), b[7:8])
+    # Of 2,000 uniforms the mean has standard error 0.0065; 4 of them, P < 1e-4.
+    assert abs(a.mean().item() - 0.5) < 4 * 0.0065
+    assert abs(torch.corrcoef(torch.stack([a, b]))[0, 1].item()) < 4 / 2000**0.5
+
+
+def test_uniform_numbers_are_apart_from_the_noise():
+    """The same ε with and without decisions, and no relation between them."""
+    noise, silent = ChainNoise(5, range(2000), 1), ChainNoise(5, range(2000), 1)
+    uniform, epsilon = noise.uniform_at(3), noise.at(3)
+    assert torch.equal(epsilon, silent.at(3))
+    related = torch.corrcoef(torch.stack([uniform, epsilon[:, 0].double()]))[0, 1]
+    assert abs(related.item()) < 4 / 2000**0.5

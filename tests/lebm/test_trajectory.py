@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lebm import langevin
+from lebm.density import LogDensity
 from lebm.langevin import LangevinConfig
 from lebm.noise import ChainNoise
 from lebm.trajectory import Trajectory
@@ -149,3 +150,12 @@ def test_a_run_that_began_at_nan_can_be_continued():
     first = langevin.run(density, langevin.init(density, start), CONFIG, noise=noise)
     later = langevin.run(density, first.state, CONFIG, noise=noise)
     assert [f.step for f in first.extend(later).failures] == [1]
+
+
+def test_cosines_between_forces_are_those_of_the_vectors(rng):
+    density = LogDensity({"up": lambda z: z[:, 0], "home": lambda z: -0.5 * z.square().sum(-1)})
+    z = torch.randn(5, 3, generator=rng, dtype=torch.float64)
+    noise = ChainNoise(0, range(5), 3)
+    chain = langevin.run(density, langevin.init(density, z), LangevinConfig(4, 0.1), noise=noise)
+    expected = -chain.z[..., 0] / chain.z.norm(dim=-1)
+    torch.testing.assert_close(chain.force_cosines["up", "home"], expected)
