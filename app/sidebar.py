@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import cache
-from app.chain_run import ChainSettings, undrawable
 from app.models import ModelEntry, list_models, runs_folder
+from app.studies.chain_run import ChainSettings, undrawable
 from lebm.checkpoint import CheckpointError, ModelCard
 from lebm.model import LatentEBM
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from app.chain_run import ChainSettings, decode
 from app.jobs import Job
+from app.studies.chain_run import ChainSettings, decode
 from lebm import langevin
 from lebm.diagnostics import Snapshot, Verdict, verdict
 from lebm.model import LatentEBM

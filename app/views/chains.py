@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.chain_run import ChainRun, chain_id
 from app.player import player
 from app.sidebar import Length, chain_settings, pick_model
+from app.studies.chain_run import ChainRun, chain_id
 from lebm.checkpoint import ModelCard
 
 _PLAYER, _RUN = "player", "chains.run"

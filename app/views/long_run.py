@@ -7,12 +7,13 @@ import hashlib
 import numpy as np
 import streamlit as st
 
-from app import cache, figures, long_run
-from app.chain_run import ChainSettings
+from app import cache, figures
 from app.jobs import Job
-from app.long_run import LongRun
 from app.models import ModelEntry
 from app.sidebar import Length, chain_settings, pick_model
+from app.studies import long_run
+from app.studies.chain_run import ChainSettings
+from app.studies.long_run import LongRun
 from lebm.diagnostics import MIN_DRAWS, Verdict, autocorrelation, leading_directions, mixing
 from lebm.model import LatentEBM
 from train.pictures import mosaic

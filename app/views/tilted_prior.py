@@ -6,11 +6,12 @@ import numpy as np
 import streamlit as st
 import torch
 
-from app import cache, figures, tilt
-from app.chain_run import decode
+from app import cache, figures
 from app.jobs import Job
 from app.sidebar import pick_model
-from app.tilt import TILTS, TiltView
+from app.studies import tilt
+from app.studies.chain_run import decode
+from app.studies.tilt import TILTS, TiltView
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from train.pictures import mosaic

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from app.chain_run import (
+from app.models import ModelEntry
+from app.studies.chain_run import (
     PICTURE_BUDGET,
     PLANE_EXTENT,
     ChainRun,
@@ -17,7 +18,6 @@ from app.chain_run import (
     prior_density_picture,
     step_limit,
 )
-from app.models import ModelEntry
 from lebm.model import LatentEBM, ModelConfig
 
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import torch
 
-from app import long_run
-from app.chain_run import ChainRun, ChainSettings
 from app.jobs import Job
-from app.long_run import LongRun
+from app.studies import long_run
+from app.studies.chain_run import ChainRun, ChainSettings
+from app.studies.long_run import LongRun
 from lebm.model import LatentEBM, ModelConfig
 
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.chain_run import ChainRun
+from app.studies.chain_run import ChainRun
 from lebm import zoo
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig

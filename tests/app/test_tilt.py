@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from app import tilt
 from app.jobs import Job
-from app.tilt import Frame, TiltView
+from app.studies import tilt
+from app.studies.tilt import Frame, TiltView
 from lebm.checkpoint import ModelCard
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
