@@ -1,9 +1,18 @@
-"""Small models on disk for the explorer's tests."""
+"""Small models on disk, and the explorer running beside a real browser."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +25,9 @@ from lebm.model import LatentEBM, ModelConfig
 
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
 SAMPLER = LangevinConfig(n_steps=6, step_size=0.05)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ROOT = Path(__file__).parents[2]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
 
 
@@ -52,3 +64,88 @@ def save_run(tmp_path: Path, build: Callable[[ModelConfig], LatentEBM]) -> Calla
 @pytest.fixture
 def entry(save_run: Callable[..., Path]) -> ModelEntry:
     return ModelEntry("runs/tiny", "a test model", save_run("tiny"), 1)
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of runs that the explorer at `address` looks into; one of them is damaged."""
+    runs = tmp_path_factory.mktemp("runs")
+    broken = runs / "broken"
+    (broken / "checkpoints").mkdir(parents=True)
+    (broken / "config.json").write_text("{}")
+    (broken / "checkpoints" / "step-000001.safetensors").write_bytes(b"\x80\x04not a model")
+    return runs
+
+
+@pytest.fixture(scope="session")
+def address(runs: Path) -> Iterator[str]:
+    """A running explorer."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = (runs / "log").open("w")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "app", "--port", str(port), "--headless"],
+        cwd=ROOT,
+        env={**os.environ, "LEBM_RUNS": str(runs), "HOME": str(runs)},
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(f"{url}/_stcore/health", server)
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
+        log.close()
+    assert str(ROOT / "app") not in (runs / "log").read_text()  # no traceback of ours
+
+
+def _wait_for(url: str, server: subprocess.Popen) -> None:
+    for _ in range(300):
+        assert server.poll() is None, "the server stopped"
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the server did not start within a minute")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real Chromium; tests that need it skip, saying so, where there is none."""
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install playwright"
+    )
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on the path")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """Opens a page of the explorer and waits for its first picture; errors fail the test.
+
+    `query` is what follows the address's last slash, such as "long-run?model=digits".
+    """
+    pages, errors = [], []
+
+    def _open(query: str = "", wait_for: str = "output.counter:not(:empty)", **options: Any) -> Any:
+        page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{address}/{query}")
+        page.wait_for_selector(wait_for, timeout=60_000)
+        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        pages.append(page)
+        return page
+
+    yield _open
+    for page in pages:
+        page.close()
+    assert errors == []

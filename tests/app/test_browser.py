@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
 import pytest
-
-sync_api = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: pip install playwright"
-)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the path")
-
-ROOT = Path(__file__).parents[2]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
 # JavaScript in which `root` is the player's shadow root and `arg` the argument.
 IN_PLAYER = """async (arg) => {
@@ -42,76 +24,6 @@ def _in_player(page: Any, body: str, arg: Any = None) -> Any:
 
 def _wait_in_player(page: Any, condition: str, arg: Any = None) -> None:
     page.wait_for_function(IN_PLAYER % f"return {condition};", arg=arg, timeout=60_000)
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A running explorer that knows a sound and a damaged run."""
-    runs = tmp_path_factory.mktemp("runs")
-    broken = runs / "broken"
-    (broken / "checkpoints").mkdir(parents=True)
-    (broken / "config.json").write_text("{}")
-    (broken / "checkpoints" / "step-000001.safetensors").write_bytes(b"\x80\x04not a model")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (runs / "log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "app", "--port", str(port), "--headless"],
-        cwd=ROOT,
-        env={**os.environ, "LEBM_RUNS": str(runs), "HOME": str(runs)},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(f"{url}/_stcore/health", server)
-        yield url
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
-        log.close()
-    assert str(ROOT / "app") not in (runs / "log").read_text()  # no traceback of ours
-
-
-def _wait_for(url: str, server: subprocess.Popen) -> None:
-    for _ in range(300):
-        assert server.poll() is None, "the server stopped"
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError("the server did not start within a minute")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """Opens a page of the explorer and waits for its first picture; errors fail the test."""
-    pages, errors = [], []
-
-    def _open(query: str = "", **options: Any) -> Any:
-        page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{address}/{query}")
-        page.wait_for_selector("output.counter:not(:empty)", timeout=60_000)
-        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-        pages.append(page)
-        return page
-
-    yield _open
-    for page in pages:
-        page.close()
-    assert errors == []
 
 
 def _step(page: Any) -> int:
