@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,29 +79,42 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def address(runs: Path) -> Iterator[str]:
-    """A running explorer."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (runs / "log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "app", "--port", str(port), "--headless"],
-        cwd=ROOT,
-        env={**os.environ, "LEBM_RUNS": str(runs), "HOME": str(runs)},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(f"{url}/_stcore/health", server)
+def serve(runs: Path) -> Callable[[], AbstractContextManager[str]]:
+    """A context in which a new server of the explorer runs; gives its address."""
+
+    @contextmanager
+    def running() -> Iterator[str]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log_path = runs / f"log-{port}"
+        log = log_path.open("w")
+        server = subprocess.Popen(
+            [sys.executable, "-m", "app", "--port", str(port), "--headless"],
+            cwd=ROOT,
+            env={**os.environ, "LEBM_RUNS": str(runs), "HOME": str(runs)},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _wait_for(f"{url}/_stcore/health", server)
+            yield url
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(20)
+            log.close()
+        assert str(ROOT / "app") not in log_path.read_text()  # no traceback of ours
+
+    return running
+
+
+@pytest.fixture(scope="session")
+def address(serve: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """A running explorer, the same for all tests."""
+    with serve() as url:
         yield url
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
-        log.close()
-    assert str(ROOT / "app") not in (runs / "log").read_text()  # no traceback of ours
 
 
 def _wait_for(url: str, server: subprocess.Popen) -> None:
