@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -23,12 +15,10 @@ from lebm import checkpoint
 from lebm.checkpoint import ModelCard
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
+from tests.app.explorer import CHROMIUM, FLAGS, serving
 
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
 SAMPLER = LangevinConfig(n_steps=6, step_size=0.05)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ROOT = Path(__file__).parents[2]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
 
 
@@ -84,28 +74,8 @@ def serve(runs: Path) -> Callable[[], AbstractContextManager[str]]:
 
     @contextmanager
     def running() -> Iterator[str]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        log_path = runs / f"log-{port}"
-        log = log_path.open("w")
-        server = subprocess.Popen(
-            [sys.executable, "-m", "app", "--port", str(port), "--headless"],
-            cwd=ROOT,
-            env={**os.environ, "LEBM_RUNS": str(runs), "HOME": str(runs)},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        url = f"http://127.0.0.1:{port}"
-        try:
-            _wait_for(f"{url}/_stcore/health", server)
+        with serving(runs) as (url, _):
             yield url
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait(20)
-            log.close()
-        assert str(ROOT / "app") not in log_path.read_text()  # no traceback of ours
 
     return running
 
@@ -115,17 +85,6 @@ def address(serve: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
     """A running explorer, the same for all tests."""
     with serve() as url:
         yield url
-
-
-def _wait_for(url: str, server: subprocess.Popen) -> None:
-    for _ in range(300):
-        assert server.poll() is None, "the server stopped"
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError("the server did not start within a minute")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,59 @@
+"""The explorer as a person starts it, and the browser that looks at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+
+
+@contextmanager
+def serving(runs: Path) -> Iterator[tuple[str, int]]:
+    """A server that looks for runs in this folder, where its log goes; its address and process id.
+
+    Raises:
+        AssertionError: if it does not start within a minute, or its log holds a traceback of ours.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = runs / f"log-{port}"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "app", "--port", str(port), "--headless"],
+            cwd=ROOT,
+            env={**os.environ, "LEBM_RUNS": str(runs), "HOME": str(runs)},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
+            yield f"http://127.0.0.1:{port}", server.pid
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(20)
+    assert str(ROOT / "app") not in log.read_text()
+
+
+def _wait_for(url: str, server: subprocess.Popen) -> None:
+    for _ in range(300):
+        assert server.poll() is None, "the server stopped"
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the server did not start within a minute")
