@@ -11,6 +11,8 @@ import streamlit as st
 
 from app.jobs import Jobs
 from app.models import ModelEntry
+from app.studies import frame
+from app.studies.frame import LatentPlane
 from lebm.checkpoint import ModelCard, load
 from lebm.model import LatentEBM
 
@@ -47,3 +49,18 @@ def model(entry: ModelEntry) -> tuple[LatentEBM, ModelCard]:
 @st.cache_resource(max_entries=16, show_spinner="Loading the model")
 def _model(path: str, version: int) -> tuple[LatentEBM, ModelCard]:
     return load(Path(path))
+
+
+def latent_plane(entry: ModelEntry) -> LatentPlane:
+    """Where the model's latents are drawn, fitted once a version of the file.
+
+    Raises:
+        CheckpointError: if the file cannot be used.
+    """
+    return _latent_plane(str(entry.path), entry.version)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Looking at the prior from above")
+def _latent_plane(path: str, version: int) -> LatentPlane:
+    model, card = _model(path, version)
+    return frame.latent_plane(model, card.prior_sampler)

@@ -1,86 +1,170 @@
-"""Trajectories as bytes for the player: a JSON header, float32 curves, pictures or points."""
+"""Trajectories as bytes for the player: a JSON header, then every array as it lies in memory."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
-CURVES = ("energy", "half_sq_norm", "drift", "diffusion", "displacement")
+from app.figures.style import GAUSSIAN, POSTERIOR, TILTED
+
+#: What the curve chart and the table of numbers can show: key -> (label, help line).
+CURVES = {
+    "energy": ("Energy −f(z)", "Minus the network's output; lower is likelier than under N(0, I)"),
+    "half_sq_norm": ("½‖z‖²", "Minus the log density of N(0, I), up to a constant"),
+    "neg_log_prior": ("−log p(z)", "Energy and ½‖z‖² together, up to a constant"),
+    "log_likelihood": ("log p(x|z)", "How well what z decodes to explains the example x"),
+    "neg_log_joint": ("−log p(x, z)", "What the posterior chain descends, up to a constant"),
+    "force_base": ("Force ‖−z‖", "Length of the Gaussian's pull back to the origin"),
+    "force_tilt": ("Force ‖∇f‖", "Length of the network's pull towards lower energy"),
+    "force_likelihood": ("Force ‖∇log p(x|z)‖", "Length of the example's pull"),
+    "cosine_base_tilt": ("Cosine −z, ∇f", "1: both pull the same way; −1: against each other"),
+    "cosine_base_likelihood": ("Cosine −z, ∇log p(x|z)", "1: the same way; −1: against it"),
+    "cosine_tilt_likelihood": ("Cosine ∇f, ∇log p(x|z)", "1: the same way; −1: against it"),
+    "drift": ("Drift ‖s∇log p‖", "Length of the last step's pull uphill"),
+    "diffusion": ("Noise ‖√(2sT) ε‖", "Length of the last step's random kick"),
+    "displacement": ("Move ‖Δz‖", "Length of the last step, drift and noise together"),
+    "acceptance": ("Accepted so far", "Share of proposed steps that the Metropolis test accepted"),
+}
+
+#: Names of the arrows, by the term of the log density whose force they are.
+ARROWS = {"base": "−z", "tilt": "∇f", "likelihood": "∇log p(x|z)", "noise": "noise"}
+_ARROW_COLORS = {
+    ARROWS["base"]: GAUSSIAN,
+    ARROWS["tilt"]: TILTED,
+    ARROWS["likelihood"]: POSTERIOR,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """What the bytes are; see `encode`.
+class Backdrop:
+    """What lies beneath the latents.
 
     Attributes:
-        id: names the chain; another id makes the player forget what it holds.
-        kind: "images" or "plane".
-        first: number of the first record in these bytes.
-        count: records in these bytes.
-        n: chains.
-        limit: records there can be at most.
-        shape: of one picture (h, w, channels), or (2,) for points.
-        view: {"step", "chain"} to show when the chain is new.
+        density: uint8 `(side, side)`, 255 at the maximum, first row at the top.
+        extent: half the side of the square that is drawn, centred on the frame's origin.
+        axes: the names of the two axes.
+        caption: what the shade is, and what the frame leaves out of sight.
+    """
+
+    density: np.ndarray
+    extent: float
+    axes: tuple[str, str]
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One trajectory of n chains, T records long, as the player shows it.
+
+    Attributes:
+        id: names the trajectory; another id makes the browser forget what it holds of it.
+        title: stands above it where there are several.
+        steps: what the counter shows for each record, `(T,)`.
+        curves: key of `CURVES` -> values `(T, n)`; the first is drawn when the page opens.
+        examples: decoded: uint8 `(T, n, h, w, c)`, or points `(T, n, 2)`.
+        latents: z in the frame of the 2-D view, `(T, n, 2)`.
+        backdrop: what lies beneath them.
+        arrows: name, best one of `ARROWS`, -> vectors at `latents`, `(T, n, 2)`.
         failures: sentences about chains that diverged, by chain.
-        extent: half the side of the latent plane that is drawn (plane only).
+        limit: the last record there can be; T - 1 if the track cannot grow.
     """
 
     id: str
-    kind: Literal["images", "plane"]
-    first: int
-    count: int
-    n: int
-    limit: int
-    shape: tuple[int, ...]
-    view: dict[str, int]
+    title: str
+    steps: np.ndarray
+    curves: dict[str, np.ndarray]
+    examples: np.ndarray
+    latents: np.ndarray
+    backdrop: Backdrop
+    arrows: dict[str, np.ndarray]
     failures: dict[int, str]
-    extent: float = 0.0
+    limit: int
+
+    def __post_init__(self) -> None:
+        sizes = self.examples.shape[:2]
+        flat = {"latents": self.latents, **self.arrows}
+        wrong = [name for name, values in self.curves.items() if values.shape != sizes]
+        wrong += [name for name, values in flat.items() if values.shape != (*sizes, 2)]
+        wrong += [] if self.steps.shape == sizes[:1] else ["steps"]
+        if wrong or not self.curves:
+            raise ValueError(f"{wrong or 'no curves'} do not match examples {self.examples.shape}")
+        if unknown := set(self.curves) - set(CURVES):
+            raise ValueError(f"curves must be of {list(CURVES)}, not {sorted(unknown)}")
 
 
-def encode(
-    header: Header,
-    curves: dict[str, np.ndarray],
-    examples: np.ndarray,
-    z: np.ndarray | None = None,
-    background: np.ndarray | None = None,
-) -> bytes:
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is looked at: a record, a chain and the curve that is drawn ("": the first)."""
+
+    step: int
+    chain: int
+    curve: str = ""
+
+
+def encode(tracks: Sequence[Track], first: Sequence[int], view: View, unit: str = "step") -> bytes:
     """One buffer the browser reads without copying.
 
     Args:
-        header: sizes and names.
-        curves: each of `CURVES` as `(count, n)`.
-        examples: decoded examples: uint8 `(count, n, h, w, c)`, or points `(count, n, 2)`.
-        z: latents `(count, n, 2)` for the plane.
-        background: uint8 `(side, side)` picture of the prior density for the plane, its first
-            row at the top.
+        tracks: what stands side by side; all are scrubbed together.
+        first: the record of each track from which on to send; what the browser holds is not
+            sent again. A track that is sent from 0 on brings its backdrop along.
+        view: where the player opens if it does not know the first track yet.
+        unit: what a record is: "step", "iteration".
 
     Returns:
-        4 bytes header length (little endian), header (JSON, padded with spaces to a multiple
-        of 4), the curves as float32, then z and x as float32 followed by the background
-        (plane), or the pictures as uint8 (images).
-
-    Raises:
-        ValueError: if an array's shape is not what the header says.
+        4 bytes header length (little endian), header (JSON), then of each track its steps
+        (int32), curves in the header's order, latents, arrows (float32), examples (float32 or
+        uint8) and backdrop (uint8). Each part is padded to a multiple of 4 bytes.
     """
-    expected = dict.fromkeys(CURVES, (header.count, header.n))
-    wrong = [name for name in CURVES if curves[name].shape != expected[name]]
-    if wrong or examples.shape != (header.count, header.n, *header.shape):
-        raise ValueError(f"arrays do not match the header: {wrong or ['examples']}")
-    fields = asdict(header)
-    if background is not None:
-        fields["side"] = background.shape[0]
-    text = json.dumps(fields).encode()
-    text += b" " * (-len(text) % 4)
+    rows = [slice(max(0, min(k, len(t.steps))), None) for t, k in zip(tracks, first, strict=True)]
+    header = {
+        "unit": unit,
+        "view": asdict(view),
+        "tracks": [_header(track, some.start) for track, some in zip(tracks, rows, strict=True)],
+    }
+    text = _padded(json.dumps(header).encode(), b" ")
     parts = [len(text).to_bytes(4, "little"), text]
-    parts += [np.ascontiguousarray(curves[name], "<f4").tobytes() for name in CURVES]
-    if header.kind == "plane":
-        if z is None or background is None:
-            raise ValueError("the plane needs z and a background")
-        parts += [np.ascontiguousarray(a, "<f4").tobytes() for a in (z, examples)]
-        parts.append(np.ascontiguousarray(background, np.uint8).tobytes())
-    else:
-        parts.append(np.ascontiguousarray(examples, np.uint8).tobytes())
+    for track, some in zip(tracks, rows, strict=True):
+        parts += [_padded(array.tobytes()) for array in _arrays(track, some)]
     return b"".join(parts)
+
+
+def _header(track: Track, first: int) -> dict[str, Any]:
+    points = track.examples.ndim == 3
+    return {
+        "id": track.id,
+        "title": track.title,
+        "kind": "points" if points else "pictures",
+        "n": track.examples.shape[1],
+        "shape": track.examples.shape[2:],
+        "first": first,
+        "count": len(track.steps) - first,
+        "limit": track.limit,
+        "curves": [
+            {"key": key, "label": CURVES[key][0], "help": CURVES[key][1]} for key in track.curves
+        ],
+        "arrows": [{"name": name, "color": _ARROW_COLORS.get(name, "")} for name in track.arrows],
+        "failures": track.failures,
+        "side": len(track.backdrop.density) if first == 0 else 0,
+        "extent": track.backdrop.extent,
+        "axes": track.backdrop.axes,
+        "caption": track.backdrop.caption,
+    }
+
+
+def _arrays(track: Track, rows: slice) -> Iterator[np.ndarray]:
+    yield track.steps[rows].astype("<i4")
+    for values in (*track.curves.values(), track.latents, *track.arrows.values()):
+        yield np.ascontiguousarray(values[rows], "<f4")
+    points = track.examples.ndim == 3
+    yield np.ascontiguousarray(track.examples[rows], "<f4" if points else np.uint8)
+    if rows.start == 0:
+        yield np.ascontiguousarray(track.backdrop.density, np.uint8)
+
+
+def _padded(part: bytes, filler: bytes = b"\0") -> bytes:
+    return part + filler * (-len(part) % 4)

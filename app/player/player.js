@@ -1,8 +1,8 @@
-// The trajectory player: it holds every step the server has sent and draws from that alone.
+// The trajectory player: it holds every record the server has sent and draws from that alone.
 // Playing, scrubbing and following a chain never wait for the server, which is asked only for
-// steps that nobody has taken yet. Data reaches the page through textContent and canvases.
+// records that do not exist yet. Data reaches the page through textContent and canvases.
 
-const AHEAD = 30; // steps to ask for before playing runs out of them
+const AHEAD = 30; // records to ask for before playing runs out of them
 const players = new WeakMap();
 
 export default function (component) {
@@ -29,22 +29,22 @@ class Player {
     this.counter = find(".counter");
     this.speed = find(".speed select");
     this.message = find(".message");
-    this.details = find("dl");
+    this.stage = find(".tracks");
+    this.template = find("template");
     this.buttons = {};
     for (const button of root.querySelectorAll("button")) this.buttons[button.className] = button;
-    const [many, one] = [find("figure.many"), find("figure.one-chain")];
-    this.examples = { images: new Pictures(many, one), plane: new Plane(many, one) };
-    this.profile = new Profile(find("figure.profile"));
-    this.trajectory = null;
-    this.position = 0; // the step that is shown
-    this.wanted = 0; // the step that was asked for, perhaps not taken yet
+    this.trajectories = [];
+    this.views = [];
+    this.position = 0; // the record that is shown
+    this.wanted = 0; // the record that was asked for; perhaps it does not exist yet
     this.chain = 0;
+    this.curve = "";
     this.waiting = false;
     this.playing = null;
-    this.listen(many.querySelector("canvas"), this.profile.canvas);
+    this.listen();
   }
 
-  listen(many, profile) {
+  listen() {
     const moves = { start: -Infinity, back: -1, one: 1, ten: 10, hundred: 100 };
     for (const [name, by] of Object.entries(moves)) {
       this.buttons[name].addEventListener("click", () => this.goTo(this.position + by));
@@ -52,14 +52,6 @@ class Player {
     this.buttons.play.addEventListener("click", () => this.togglePlay());
     this.slider.addEventListener("input", () => this.goTo(Number(this.slider.value)));
     this.section.addEventListener("keydown", (event) => this.onKey(event));
-    many.addEventListener("click", (event) => this.onPick(event));
-    profile.addEventListener("pointerdown", (event) => {
-      profile.setPointerCapture(event.pointerId);
-      this.goTo(this.profile.stepAt(event));
-    });
-    profile.addEventListener("pointermove", (event) => {
-      if (event.buttons) this.goTo(this.profile.stepAt(event));
-    });
     this.resizes = new ResizeObserver(() => this.redraw());
     this.resizes.observe(this.section);
   }
@@ -70,46 +62,84 @@ class Player {
     this.resizes.disconnect();
   }
 
+  // The last record that every track holds, and the last there can be.
+  get last() {
+    return Math.min(...this.trajectories.map(({ last }) => last));
+  }
+
+  get limit() {
+    return Math.min(...this.trajectories.map(({ header }) => header.limit));
+  }
+
+  get ready() {
+    return this.trajectories.length > 0 && this.last >= 0;
+  }
+
   receive(bytes) {
-    const { header, columns } = parse(bytes);
-    const isNew = !this.trajectory?.length || this.trajectory.header.id !== header.id;
+    const { tracks, view, unit } = parse(bytes);
+    const held = this.ready ? this.last : -1;
+    const isNew = this.trajectories[0]?.id !== tracks[0].id;
     if (isNew) {
       this.pause();
-      this.trajectory = new Trajectory(header);
+      [this.position, this.wanted, this.chain] = [0, view.step, Math.min(view.chain, tracks[0].n - 1)];
+      this.curve = view.curve;
     }
-    const held = this.trajectory.length;
+    const known = new Map(this.trajectories.map((trajectory) => [trajectory.id, trajectory]));
+    this.trajectories = tracks.map(({ id }) => known.get(id) ?? new Trajectory(id));
+    this.unit = unit;
     this.waiting = false;
-    if (!this.trajectory.append(header, columns)) {
-      this.ask(header.first); // these bytes continue steps that this browser does not hold
+    const whole = this.trajectories.map((trajectory, i) => trajectory.append(tracks[i]));
+    if (whole.includes(false)) {
+      this.ask(this.wanted); // these bytes continue records that this browser does not hold
       return;
     }
-    this.trajectory.header.failures = header.failures;
-    if (isNew) {
-      this.position = this.wanted = Math.min(header.view.step, this.trajectory.last);
-      this.chain = Math.min(header.view.chain, header.n - 1);
-    } else if (!this.playing) {
-      this.position = Math.min(this.wanted, this.trajectory.last);
-    }
-    if (isNew || this.trajectory.length > held) this.redraw();
-    if (this.wanted > this.trajectory.last) this.ask(this.wanted);
+    this.wanted = Math.min(this.wanted, this.limit);
+    if (!this.playing) this.position = Math.min(this.wanted, this.last);
+    this.arrange();
+    this.redraw();
+    if (this.last === held) this.wanted = this.position; // the server has no more to give
+    if (this.wanted > this.last) this.ask(this.wanted);
     else if (!isNew) this.commitSoon();
   }
 
-  // Ask for the records up to this step; asked twice, it does no more than once.
-  ask(step) {
-    if (this.waiting) return;
-    this.waiting = true;
-    this.request({ to: step, have: this.trajectory.length });
+  // One view a track.
+  arrange() {
+    while (this.views.length < this.trajectories.length) {
+      const element = this.template.content.firstElementChild.cloneNode(true);
+      const view = new TrackView(element);
+      view.listen({
+        follow: (...parts) => this.follow(...parts),
+        goTo: (record) => this.goTo(record),
+        choose: (curve) => this.choose(curve),
+      });
+      this.views.push(view);
+      this.stage.append(element);
+    }
+    while (this.views.length > this.trajectories.length) this.views.pop().element.remove();
+    const key = this.trajectories.map(({ id }) => id).join();
+    if (this.scaledFor !== key) {
+      this.scaledFor = key;
+      this.scale = Math.min(...this.trajectories.map(arrowScale));
+    }
+    const shared = this.trajectories.every(({ columns }) => this.curve in columns);
+    if (!shared) this.curve = this.trajectories[0].header.curves[0].key;
   }
 
-  // Show a step; if nobody has taken it yet, ask for it.
-  goTo(step) {
-    if (!this.trajectory?.length) return;
+  // Ask for the records up to this one; asked twice, it does no more than once.
+  ask(record) {
+    if (this.waiting) return;
+    this.waiting = true;
+    this.request({ to: record, have: this.trajectories.map(({ length }) => length) });
+  }
+
+  // Show a record; if it does not exist yet, ask for it.
+  goTo(record) {
+    if (!this.ready) return;
     this.pause();
-    this.wanted = Math.max(0, Math.min(step, this.trajectory.header.limit));
-    this.position = Math.min(this.wanted, this.trajectory.last);
+    this.wanted = Math.max(0, Math.min(record, this.limit));
+    this.position = Math.min(this.wanted, this.last);
     this.draw();
-    if (this.wanted > this.trajectory.last) this.ask(this.wanted);
+    if (this.wanted > this.last) this.ask(this.wanted);
     else this.commitSoon();
   }
 
@@ -117,7 +147,7 @@ class Player {
     if (this.playing) {
       this.pause();
       this.commitSoon();
-    } else if (this.trajectory?.length) {
+    } else if (this.ready) {
       this.play();
     }
   }
@@ -129,14 +159,14 @@ class Player {
       this.playing = requestAnimationFrame(tick);
       owed += ((now - shown) / 1000) * Number(this.speed.value);
       shown = now;
-      const { last, header } = this.trajectory;
+      const { last, limit } = this;
       if (owed >= 1) {
         this.position = this.wanted = Math.min(this.position + Math.floor(owed), last);
         owed %= 1;
         this.draw();
       }
-      if (this.position >= header.limit) this.togglePlay();
-      else if (last - this.position < AHEAD && last < header.limit) this.ask(last + AHEAD);
+      if (this.position >= limit) this.togglePlay();
+      else if (last - this.position < AHEAD && last < limit) this.ask(last + AHEAD);
     };
     this.playing = requestAnimationFrame(tick);
     this.buttons.play.textContent = "Pause";
@@ -152,114 +182,83 @@ class Player {
   commitSoon() {
     clearTimeout(this.committing);
     this.committing = setTimeout(() => {
-      if (!this.playing) this.commit({ step: this.position, chain: this.chain });
+      if (this.playing) return;
+      this.commit({ step: this.position, chain: this.chain, curve: this.curve });
     }, 400);
   }
 
   onKey(event) {
     const { target, key, shiftKey } = event;
-    if (target === this.speed || target === this.slider) return;
+    if (target === this.slider || target.tagName === "SELECT") return;
     const far = shiftKey ? 10 : 1;
     if (key === "ArrowRight") this.goTo(this.position + far);
     else if (key === "ArrowLeft") this.goTo(this.position - far);
     else if (key === "Home") this.goTo(0);
+    else if (key === "[") this.followChain(this.chain - 1);
+    else if (key === "]") this.followChain(this.chain + 1);
     else if (key === " " && target === this.section) this.togglePlay();
     else return;
     event.preventDefault();
   }
 
-  onPick({ target, offsetX, offsetY }) {
-    if (!this.trajectory?.length) return;
-    const [x, y] = [offsetX / target.clientWidth, offsetY / target.clientHeight];
-    const chain = this.view.chainAt(this.trajectory, this.position, x, y);
-    if (chain >= this.trajectory.header.n) return;
+  follow({ trajectory }, panel, event) {
+    this.followChain(panel.chainAt(trajectory, this.position, event));
+  }
+
+  followChain(chain) {
+    const n = Math.min(...this.trajectories.map(({ header }) => header.n));
+    if (!this.ready || chain < 0 || chain >= n) return;
     this.chain = chain;
     this.redraw();
     this.commitSoon();
   }
 
-  get view() {
-    return this.examples[this.trajectory.header.kind];
+  choose(curve) {
+    this.curve = curve;
+    this.redraw();
+    this.commitSoon();
   }
 
-  // Draw all, after a change of data, size, theme or followed chain.
+  // Draw all, after a change of data, size, theme, followed chain or curve.
   redraw() {
-    if (!this.trajectory?.length) return;
-    const style = getComputedStyle(this.section);
-    this.theme = style.color;
-    this.colors = {
-      text: style.color,
-      selected: style.getPropertyValue("--selected").trim(),
-      median: style.getPropertyValue("--st-primary-color").trim(),
-      dark: isLight(style.color),
+    if (!this.ready) return;
+    this.colors = readColors(this.section);
+    const ranges = this.trajectories.map((trajectory) => trajectory.range(this.curve));
+    const shared = {
+      ...this,
+      last: this.last,
+      range: [Math.min(...ranges.map(([low]) => low)), Math.max(...ranges.map(([, high]) => high))],
+      alone: this.views.length === 1,
     };
-    this.profile.drawCurves(this.trajectory, this.chain, this.colors);
+    this.views.forEach((view, i) => view.redraw(this.trajectories[i], shared));
     this.draw();
   }
 
-  // Draw what changes with the step.
+  // Draw what changes with the record.
   draw() {
-    if (getComputedStyle(this.section).color !== this.theme) {
+    if (getComputedStyle(this.section).color !== this.colors.text) {
       this.redraw();
       return;
     }
-    const { header, last } = this.trajectory;
+    const { last, limit, position } = this;
+    const { steps } = this.trajectories[0].columns;
     this.slider.max = last;
-    this.slider.value = this.position;
-    this.counter.textContent = `step ${this.position} of ${last}`;
-    this.counter.dataset.step = this.position;
+    this.slider.value = position;
+    this.counter.textContent = `${this.unit} ${steps[position]} of ${steps[last]}`;
+    this.slider.setAttribute("aria-valuetext", this.counter.textContent);
+    this.counter.dataset.step = position;
     for (const name of ["one", "ten", "hundred", "play"]) {
-      this.buttons[name].disabled = this.position >= header.limit;
+      this.buttons[name].disabled = position >= limit;
     }
-    for (const name of ["back", "start"]) this.buttons[name].disabled = this.position === 0;
-    this.section.dataset.kind = header.kind;
-    this.view.draw(this.trajectory, this.position, this.chain, this.colors);
-    this.profile.drawMarker(this.trajectory, this.position, this.chain, this.colors);
-    this.describe();
+    for (const name of ["back", "start"]) this.buttons[name].disabled = position === 0;
+    for (const view of this.views) view.draw(position, this);
+    this.message.textContent = this.warning();
   }
 
-  // Numbers of the followed chain, and what went wrong.
-  describe() {
-    const { header } = this.trajectory;
-    const at = (name) => this.trajectory.value(name, this.position, this.chain);
-    const ofStep = (name) => (this.position === 0 ? NaN : at(name));
-    const rows = [
-      ["Followed chain", this.chain, "Click another in the grid"],
-      ["Energy −f(z)", at("energy"), "Minus the network's output; lower is likelier than under N(0, I)"],
-      ["Median energy", this.trajectory.medianEnergy(this.position), "Over all chains"],
-      ["½‖z‖²", at("half_sq_norm"), "Minus the log density of N(0, I), up to a constant"],
-      ["Drift ‖s∇log p‖", ofStep("drift"), "Length of the last step's pull uphill"],
-      ["Noise ‖√(2sT) ε‖", ofStep("diffusion"), "Length of the last step's random kick"],
-      ["Move ‖Δz‖", ofStep("displacement"), "Length of the last step, drift and noise together"],
-    ];
-    if (this.details.childElementCount === 0) {
-      for (const [label, , help] of rows) {
-        const [term, value] = [document.createElement("dt"), document.createElement("dd")];
-        term.textContent = label;
-        term.title = help;
-        this.details.append(term, value);
-      }
-    }
-    const shown = (value) => (Number.isInteger(value) ? String(value) : value.toFixed(3));
-    rows.forEach(([, value], i) => {
-      const text = Number.isFinite(value) ? shown(value).replace("-", "−") : "–";
-      this.details.children[2 * i + 1].textContent = text;
-    });
-    this.message.textContent = warning(header, this.position);
+  warning() {
+    const failed = this.trajectories.flatMap(({ header }) => Object.values(header.failures));
+    if (failed.length > 2) return `${failed.length} chains were stopped; the first: ${failed[0]}.`;
+    if (failed.length > 0) return `Stopped: ${failed.join("; ")}.`;
+    return "";
   }
-}
-
-function warning({ failures, limit, n }, position) {
-  const failed = Object.values(failures);
-  if (failed.length > 2) return `${failed.length} chains were stopped; the first: ${failed[0]}.`;
-  if (failed.length > 0) return `Stopped: ${failed.join("; ")}.`;
-  if (position >= limit) {
-    return `This page keeps ${limit} steps of ${n} chains. Take fewer chains to go further.`;
-  }
-  return "";
-}
-
-function isLight(color) {
-  const [red, green, blue] = color.match(/[\d.]+/g).map(Number);
-  return 0.299 * red + 0.587 * green + 0.114 * blue > 128;
 }

@@ -1,46 +1,43 @@
-// What the server has sent of a chain. The layout of the bytes stands in payload.py.
-
-const CURVES = ["energy", "half_sq_norm", "drift", "diffusion", "displacement"];
+// What the server has sent. The layout of the bytes stands in payload.py.
 
 function parse(bytes) {
   const whole = bytes.slice(); // aligned to 4 bytes, and ours
   const length = new DataView(whole.buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(whole.subarray(4, 4 + length)));
-  const { count, n, shape, kind, side } = header;
+  const message = JSON.parse(new TextDecoder().decode(whole.subarray(4, 4 + length)));
   let offset = 4 + length;
-  const floats = (size) => {
-    const array = new Float32Array(whole.buffer, offset, size);
-    offset += 4 * size;
+  const take = (ArrayType, size) => {
+    const array = new ArrayType(whole.buffer, offset, size);
+    offset += Math.ceil(array.byteLength / 4) * 4;
     return array;
   };
-  const columns = {};
-  for (const name of CURVES) columns[name] = floats(count * n);
-  if (kind === "plane") {
-    columns.z = floats(count * n * 2);
-    columns.x = floats(count * n * 2);
-    header.background = whole.subarray(offset, offset + side * side);
-  } else {
-    const size = count * n * shape.reduce((a, b) => a * b, 1);
-    columns.pixels = whole.subarray(offset, offset + size);
+  for (const track of message.tracks) {
+    const values = track.count * track.n;
+    track.columns = { steps: take(Int32Array, track.count) };
+    for (const { key } of track.curves) track.columns[key] = take(Float32Array, values);
+    track.columns.latents = take(Float32Array, 2 * values);
+    for (const { name } of track.arrows) track.columns[name] = take(Float32Array, 2 * values);
+    const size = track.shape.reduce((a, b) => a * b, values);
+    track.columns.examples = take(track.kind === "points" ? Float32Array : Uint8Array, size);
+    track.density = take(Uint8Array, track.side ** 2);
   }
-  return { header, columns };
+  return message;
 }
 
+// The records of one track that this browser holds.
 class Trajectory {
-  constructor(header) {
-    this.header = header;
+  constructor(id) {
+    this.id = id;
     this.length = 0;
     this.columns = {};
+    this.medians = {};
   }
 
-  get last() {
-    return this.length - 1;
-  }
-
-  // Add the records that are not held yet; false if these bytes leave a gap.
-  append(header, columns) {
+  // Add the records that are not held yet; false if these leave a gap.
+  append({ columns, density, ...header }) {
     const skip = this.length - header.first;
     if (skip < 0) return false;
+    this.header = header;
+    if (header.side > 0) this.density = { values: density, side: header.side };
     if (skip >= header.count) return true;
     const total = header.first + header.count;
     for (const [name, values] of Object.entries(columns)) {
@@ -57,16 +54,37 @@ class Trajectory {
     return true;
   }
 
-  value(name, step, chain) {
-    return this.columns[name][step * this.header.n + chain];
+  get last() {
+    return this.length - 1;
   }
 
-  medianEnergy(step) {
+  value(key, record, chain) {
+    return this.columns[key][record * this.header.n + chain];
+  }
+
+  // Over the chains whose value is finite; worked out once a record.
+  median(key, record) {
+    const known = (this.medians[key] ??= []);
+    return (known[record] ??= this.medianOf(key, record));
+  }
+
+  medianOf(key, record) {
     const { n } = this.header;
-    const row = this.columns.energy.slice(step * n, (step + 1) * n);
+    const row = this.columns[key].slice(record * n, (record + 1) * n);
     const finite = row.filter(Number.isFinite).sort();
     const middle = finite.length >> 1;
     if (finite.length === 0) return NaN;
     return finite.length % 2 ? finite[middle] : (finite[middle - 1] + finite[middle]) / 2;
+  }
+
+  // The smallest and largest finite value of a curve.
+  range(key) {
+    let [low, high] = [Infinity, -Infinity];
+    for (const value of this.columns[key].subarray(0, this.length * this.header.n)) {
+      if (!Number.isFinite(value)) continue;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    return [low, high];
   }
 }

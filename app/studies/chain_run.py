@@ -1,4 +1,4 @@
-"""A chain that a person steps by hand: settings in, trajectory, pictures and bytes out."""
+"""A chain that a person steps by hand: settings in, trajectory, pictures and a track out."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from app.models import ModelEntry
-from app.player.payload import Header, encode
+from app.player.payload import Track
+from app.studies import tracks
+from app.studies.frame import LatentPlane
 from lebm import langevin
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
@@ -22,8 +23,6 @@ from train.pictures import to_uint8
 PICTURE_BUDGET = 64 * 2**20  # bytes of pictures that one browser page may hold
 MAX_STEPS = 2000
 _LARGEST_PICTURE = 64  # pixels; larger pictures are averaged down for the grid
-PLANE_EXTENT = 3.5
-_PLANE_SIDE = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +47,42 @@ class ChainRun:
     Attributes:
         id: digest of model and settings; two runs with the same id are the same chain.
         model: the model.
+        plane: where its latents are drawn.
         settings: the chain's settings.
         trajectory: every step taken.
-        examples: what they decode to: uint8 `(T, n, h, w, c)`, or points `(T, n, 2)`.
+        arrows: the parts of each record's next step, name -> `(T, n, 2)`.
+        examples: what the records decode to: uint8 `(T, n, h, w, c)`, or points `(T, n, 2)`.
     """
 
     id: str
     model: LatentEBM
+    plane: LatentPlane
     settings: ChainSettings
     trajectory: Trajectory
+    arrows: dict[str, np.ndarray]
     examples: np.ndarray
 
     @classmethod
-    def start(cls, chain_id: str, model: LatentEBM, settings: ChainSettings) -> ChainRun:
+    def start(
+        cls, chain_id: str, model: LatentEBM, plane: LatentPlane, settings: ChainSettings
+    ) -> ChainRun:
         """A new chain from p_0 noise, `settings.n_steps` steps long (at most `step_limit`).
 
         Args:
             chain_id: from `chain_id`.
             model: the model.
+            plane: from `app.studies.frame.latent_plane`.
             settings: the chain.
         """
         noise = ChainNoise(settings.seed, range(settings.n_chains), model.config.latent_dim)
         density = model.prior_density()
         n_steps = min(settings.n_steps, step_limit(model, settings.n_chains))
         state = langevin.init(density, noise.at(0))
-        trajectory = langevin.run(density, state, settings.sampler(n_steps), noise=noise)
-        return cls(chain_id, model, settings, trajectory, decode(model, trajectory.z))
+        trajectory, arrows = tracks.walk(
+            density, state, settings.sampler(n_steps), noise=noise, frame=plane.frame
+        )
+        examples = decode(model, trajectory.z)
+        return cls(chain_id, model, plane, settings, trajectory, arrows, examples)
 
     @property
     def limit(self) -> int:
@@ -93,54 +102,35 @@ class ChainRun:
         noise = ChainNoise(
             self.settings.seed, range(self.settings.n_chains), self.model.config.latent_dim
         )
-        later = langevin.run(
+        later, arrows = tracks.walk(
             self.model.prior_density(),
             self.trajectory.state,
             self.settings.sampler(n_steps),
             noise=noise,
+            frame=self.plane.frame,
         )
         new = decode(self.model, later.z[1:])
         return replace(
             self,
             trajectory=self.trajectory.extend(later),
+            arrows={n: np.concatenate([a[:-1], arrows[n]]) for n, a in self.arrows.items()},
             examples=np.concatenate([self.examples, new]),
         )
 
-    def payload(self, first: int, view: dict[str, int]) -> bytes:
-        """The records from `first` on, for the player.
-
-        Args:
-            first: number of the first record to send.
-            view: {"step", "chain"} to show if the player does not know this chain yet.
-        """
+    def track(self, title: str = "") -> Track:
+        """The chain as the player shows it."""
         t = self.trajectory
-        rows = slice(max(0, min(first, len(t.steps))), None)
-        plane = self.examples.ndim == 3
-        curves = {
-            "energy": t.energy,
-            "half_sq_norm": t.half_sq_norm,
-            "drift": t.drift_norm,
-            "diffusion": t.diffusion_norm,
-            "displacement": t.displacement,
-        }
-        header = Header(
+        return Track(
             id=self.id,
-            kind="plane" if plane else "images",
-            first=rows.start,
-            count=len(t.steps) - rows.start,
-            n=self.settings.n_chains,
-            limit=self.limit,
-            shape=self.examples.shape[2:],
-            view=view,
+            title=title,
+            steps=t.steps.numpy(),
+            curves=tracks.curves(t),
+            examples=self.examples,
+            latents=self.plane.frame.transform(t.z),
+            backdrop=self.plane.backdrop,
+            arrows=self.arrows,
             failures={f.chain: str(f) for f in t.failures},
-            extent=PLANE_EXTENT if plane else 0.0,
-        )
-        return encode(
-            header,
-            {name: values[rows].numpy() for name, values in curves.items()},
-            self.examples[rows],
-            t.z[rows].numpy() if plane else None,
-            prior_density_picture(self.model) if plane else None,
+            limit=self.limit,
         )
 
 
@@ -181,13 +171,3 @@ def _drawable(x: Tensor) -> np.ndarray:
     if x.shape[-1] > _LARGEST_PICTURE:
         x = adaptive_avg_pool2d(x, _LARGEST_PICTURE)
     return to_uint8(x)
-
-
-@torch.no_grad()
-def prior_density_picture(model: LatentEBM) -> np.ndarray:
-    """p_α over the latent plane as uint8 `(side, side)`, its maximum 255, first row at the top."""
-    axis = (torch.arange(_PLANE_SIDE) + 0.5) / _PLANE_SIDE * 2 * PLANE_EXTENT - PLANE_EXTENT
-    x, y = torch.meshgrid(axis, axis.flip(0), indexing="xy")
-    log_prob = model.prior.unnorm_log_prob(torch.stack([x, y], -1).flatten(0, 1))
-    share = (log_prob - log_prob.max()).exp().reshape(_PLANE_SIDE, _PLANE_SIDE)
-    return (255 * share).round().to(torch.uint8).numpy()

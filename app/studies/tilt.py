@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from app.jobs import Job
+from app.studies.frame import Frame
 from lebm import langevin
 from lebm.checkpoint import ModelCard
 from lebm.exact import PlaneGrid, log_partition
@@ -24,35 +25,6 @@ _NO_DATA = (
     "once, or set LEBM_DATA to the folder that holds it."
 )
 EXTENT = 4.0  # of the latent plane, where z is drawn as it is
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A fixed map from latents to the plane: the plane itself, or two principal directions.
-
-    Attributes:
-        mean: what is subtracted, `(latent_dim,)`.
-        directions: two orthonormal rows, `(2, latent_dim)`.
-        explained: share of the variance that the two directions keep, from 0 to 1.
-    """
-
-    mean: Tensor
-    directions: Tensor
-    explained: float
-
-    @classmethod
-    def fit(cls, z: Tensor) -> Frame:
-        """The frame of these latents, `(n, latent_dim)`."""
-        if z.shape[1] == 2:
-            return cls(torch.zeros(2), torch.eye(2), 1.0)
-        mean = z.mean(0)
-        _, scales, directions = torch.linalg.svd(z - mean, full_matrices=False)
-        variances = scales.square()
-        return cls(mean, directions[:2], float(variances[:2].sum() / variances.sum()))
-
-    def transform(self, z: Tensor) -> np.ndarray:
-        """`(n, latent_dim) -> (n, 2)`."""
-        return ((z - self.mean) @ self.directions.T).numpy()
 
 
 @dataclass(frozen=True, slots=True)

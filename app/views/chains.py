@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import streamlit as st
 
+from app import cache
 from app.player import player
+from app.player.payload import View, encode
 from app.sidebar import Length, chain_settings, pick_model
 from app.studies.chain_run import ChainRun, chain_id
 from lebm.checkpoint import ModelCard
@@ -32,9 +36,10 @@ def page() -> None:
     this = chain_id(entry, settings)
     if run is None or run.id != this:
         view = _view_from_address(default_step=settings.n_steps)
-        run = ChainRun.start(this, model, settings).advance(view["step"])
+        plane = cache.latent_plane(entry)
+        run = ChainRun.start(this, model, plane, settings).advance(view.step)
         st.session_state[_RUN], st.session_state[_VIEW] = run, view
-        st.session_state[_PAYLOAD] = run.payload(0, view)
+        st.session_state[_PAYLOAD] = encode([run.track()], [0], view)
     _play()
     _show_card(card)
 
@@ -49,24 +54,28 @@ def _answer() -> None:
     request = st.session_state[_PLAYER].request
     run = st.session_state[_RUN].advance(int(request["to"]))
     st.session_state[_RUN] = run
-    st.session_state[_PAYLOAD] = run.payload(int(request["have"]), st.session_state[_VIEW])
+    first = [int(n) for n in request["have"]]
+    st.session_state[_PAYLOAD] = encode([run.track()], first, st.session_state[_VIEW])
 
 
 def _remember_view() -> None:
-    """Keep the step and chain that are looked at, here and in the page's address."""
-    view = st.session_state[_PLAYER].view
-    st.session_state[_VIEW] = {name: int(view[name]) for name in ("step", "chain")}
-    st.query_params.update({name: str(n) for name, n in st.session_state[_VIEW].items()})
+    """Keep what is looked at, here and in the page's address; nothing is sent again."""
+    seen = st.session_state[_PLAYER].view
+    view = View(int(seen["step"]), int(seen["chain"]), str(seen["curve"]))
+    run = st.session_state[_RUN]
+    st.session_state[_VIEW] = view
+    st.session_state[_PAYLOAD] = encode([run.track()], [run.n_taken + 1], view)
+    st.query_params.update({name: str(value) for name, value in asdict(view).items()})
 
 
-def _view_from_address(default_step: int) -> dict[str, int]:
-    """The step and chain the address names, else the last step of chain 0."""
+def _view_from_address(default_step: int) -> View:
+    """The step, chain and curve the address names, else the last step of chain 0."""
 
     def number(name: str, default: int) -> int:
         text = st.query_params.get(name, "")
         return int(text) if text.isdecimal() and len(text) < 7 else default
 
-    return {"step": number("step", default_step), "chain": number("chain", 0)}
+    return View(number("step", default_step), number("chain", 0), st.query_params.get("curve", ""))
 
 
 def _show_card(card: ModelCard) -> None:

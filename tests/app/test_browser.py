@@ -94,7 +94,7 @@ def test_scrubbing_asks_the_server_nothing(open_page: Callable[..., Any]) -> Non
     )
     rate = _in_player(
         page,
-        """const slider = root.querySelector('input');
+        """const slider = root.querySelector('.scrub input');
         const start = performance.now();
         for (let k = 60; k >= 0; k--) {
           slider.value = k;
@@ -112,7 +112,7 @@ def test_a_followed_chain_is_marked_and_described(open_page: Callable[..., Any])
     page = open_page()
     box = page.locator("figure.many canvas").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.95, box["y"] + box["height"] * 0.05)
-    assert page.locator("dd").first.inner_text() == "7"
+    assert page.locator(".one-chain figcaption").inner_text() == "Chain 7"
     page.wait_for_url(re.compile("chain=7"))
 
 
@@ -120,7 +120,7 @@ def test_the_address_brings_back_step_and_chain(open_page: Callable[..., Any]) -
     first = open_page("?model=digits&seed=3&n=16&step=17&chain=5")
     again = open_page("?model=digits&seed=3&n=16&step=17&chain=5")
     assert _step(first) == _step(again) == 17
-    assert first.locator("dd").first.inner_text() == "5"
+    assert first.locator(".one-chain figcaption").inner_text() == "Chain 5"
     assert _pixels(first) == _pixels(again)
 
 
@@ -135,7 +135,7 @@ def test_another_page_and_back_keeps_step_and_chain(open_page: Callable[..., Any
     page.get_by_text("Verdict: ").wait_for(timeout=120_000)
     page.get_by_role("link", name="Chains").click()
     _wait_step(page, 70)
-    assert page.locator("dd").first.inner_text() == "7"
+    assert page.locator(".one-chain figcaption").inner_text() == "Chain 7"
 
 
 def test_the_address_may_name_a_step_beyond_the_first_ones(open_page: Callable[..., Any]) -> None:
@@ -154,7 +154,7 @@ def test_a_change_of_model_shows_its_own_chain(open_page: Callable[..., Any]) ->
 
 def test_a_model_of_the_plane_shows_latents_and_points(open_page: Callable[..., Any]) -> None:
     page = open_page("?model=pinwheel")
-    assert page.get_by_text("Latent z of 64 chains").is_visible()
+    assert page.get_by_text("shade: the exact prior density").is_visible()
     before = _pixels(page)
     page.click("button.back")
     assert _pixels(page) != before

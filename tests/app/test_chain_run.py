@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,26 +9,31 @@ import torch
 from app.models import ModelEntry
 from app.studies.chain_run import (
     PICTURE_BUDGET,
-    PLANE_EXTENT,
     ChainRun,
     ChainSettings,
     chain_id,
     decode,
-    prior_density_picture,
     step_limit,
 )
+from app.studies.frame import latent_plane
+from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
 
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
 POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
 SETTINGS = ChainSettings(n_chains=4, n_steps=10, step_size=0.05, temperature=1.0, seed=3)
+SAMPLER = LangevinConfig(n_steps=5, step_size=0.05)
 Build = Callable[[ModelConfig], LatentEBM]
+
+
+def _start(model: LatentEBM, settings: ChainSettings) -> ChainRun:
+    return ChainRun.start("a", model, latent_plane(model, SAMPLER), settings)
 
 
 def test_stepping_by_hand_gives_the_chain_of_one_run(build: Build) -> None:
     model = build(IMAGES)
-    whole = ChainRun.start("a", model, SETTINGS)
-    by_hand = ChainRun.start("a", model, replace(SETTINGS, n_steps=0))
+    whole = _start(model, SETTINGS)
+    by_hand = _start(model, replace(SETTINGS, n_steps=0))
     for step in (1, 3, 10):
         by_hand = by_hand.advance(step)
     assert torch.equal(by_hand.trajectory.z, whole.trajectory.z)
@@ -37,14 +41,14 @@ def test_stepping_by_hand_gives_the_chain_of_one_run(build: Build) -> None:
 
 
 def test_pictures_are_the_decoded_latents(build: Build) -> None:
-    run = ChainRun.start("a", build(IMAGES), SETTINGS)
+    run = _start(build(IMAGES), SETTINGS)
     assert run.examples.shape == (11, 4, 8, 8, 1)
     image = run.model.generate(run.trajectory.z[7])[2, 0]
     np.testing.assert_allclose(run.examples[7, 2, :, :, 0], (image + 1) * 127.5, atol=0.51)
 
 
 def test_a_chain_stops_at_its_limit(build: Build) -> None:
-    run = ChainRun.start("a", build(IMAGES), replace(SETTINGS, n_chains=1))
+    run = _start(build(IMAGES), replace(SETTINGS, n_chains=1))
     assert run.advance(10**6).n_taken == run.limit
     assert run.advance(-5) is run
 
@@ -61,30 +65,20 @@ def test_large_pictures_are_averaged_down(build: Build) -> None:
     assert decode(model, torch.zeros(1, 2, 4)).shape == (1, 2, 64, 64, 3)
 
 
-def test_the_payload_holds_what_the_browser_lacks(build: Build) -> None:
-    run = ChainRun.start("a", build(IMAGES), SETTINGS)
-    payload = run.payload(first=8, view={"step": 2, "chain": 1})
-    header = json.loads(payload[4 : 4 + int.from_bytes(payload[:4], "little")])
-    assert (header["first"], header["count"]) == (8, 3)
+def test_a_track_shows_the_whole_chain(build: Build) -> None:
+    run = _start(build(IMAGES), replace(SETTINGS, n_steps=4)).advance(10)
+    whole = _start(build(IMAGES), SETTINGS).track("whole")
+    track = run.track()
+    assert (track.id, track.limit, len(track.steps)) == (run.id, run.limit, 11)
+    np.testing.assert_array_equal(track.latents, whole.latents)
+    for name, vectors in track.arrows.items():
+        np.testing.assert_allclose(vectors, whole.arrows[name], atol=1e-6)
 
 
 def test_points_decode_to_points(build: Build) -> None:
-    run = ChainRun.start("a", build(POINTS), SETTINGS)
+    run = _start(build(POINTS), SETTINGS)
     assert run.examples.shape == (11, 4, 2)
-    assert run.payload(0, {"step": 0, "chain": 0})
-
-
-def test_the_density_picture_has_its_peak_where_the_prior_has(build: Build) -> None:
-    model = build(POINTS)
-    for parameter in model.prior.parameters():
-        parameter.zero_()
-    model.prior.f[0].weight[0, 0] = 1.0  # f rises with z_1, so the peak moves right
-    model.prior.f[2].weight[0, 0] = 1.0
-    model.prior.f[4].weight[0, 0] = 2.0
-    picture = prior_density_picture(model)
-    rows, columns = np.nonzero(picture == 255)  # one grey value covers a small disc
-    assert abs(rows.mean() - 89.5) < 0.6
-    assert abs(columns.mean() - (2 / PLANE_EXTENT + 1) * 90 + 0.5) < 1
+    np.testing.assert_array_equal(run.track().latents, run.trajectory.z)
 
 
 def test_the_id_changes_with_model_file_and_settings(entry: ModelEntry) -> None:

@@ -7,6 +7,7 @@ import torch
 from app.jobs import Job
 from app.studies import long_run
 from app.studies.chain_run import ChainRun, ChainSettings
+from app.studies.frame import latent_plane
 from app.studies.long_run import LongRun
 from lebm.model import LatentEBM, ModelConfig
 
@@ -25,7 +26,8 @@ def _finished(model: LatentEBM, settings: ChainSettings = SETTINGS) -> LongRun:
 def test_it_is_the_chain_of_the_chains_page(build: Build) -> None:
     model = build(IMAGES)
     run = _finished(model)
-    assert torch.equal(run.trajectory.z, ChainRun.start("a", model, SETTINGS).trajectory.z)
+    by_hand = ChainRun.start("a", model, latent_plane(model, SETTINGS.sampler(5)), SETTINGS)
+    assert torch.equal(run.trajectory.z, by_hand.trajectory.z)
 
 
 def test_pictures_are_those_of_their_steps(build: Build) -> None:

@@ -1,72 +1,120 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from app.player.payload import CURVES, Header, encode
+from app.player.payload import CURVES, Backdrop, Track, View, encode
+
+VIEW = View(step=1, chain=0, curve="energy")
+T, N = 5, 2
 
 
-def _header(**changes: object) -> Header:
-    values: dict = {
-        "id": "a",
-        "kind": "images",
-        "first": 2,
-        "count": 3,
-        "n": 2,
-        "limit": 9,
-        "shape": (4, 4, 1),
-        "view": {"step": 1, "chain": 0},
-        "failures": {1: "chain 1 left the radius at step 2"},
-    }
-    return Header(**(values | changes))
-
-
-def _curves(count: int = 3, n: int = 2) -> dict[str, np.ndarray]:
+def _track(points: bool = False, **changes: object) -> Track:
     rng = np.random.default_rng(0)
-    return {name: rng.normal(size=(count, n)) for name in CURVES}
-
-
-def _split(payload: bytes) -> tuple[dict, bytes]:
-    length = int.from_bytes(payload[:4], "little")
-    return json.loads(payload[4 : 4 + length]), payload[4 + length :]
-
-
-def test_pictures_come_back_from_the_bytes() -> None:
-    curves = _curves()
-    pictures = np.arange(3 * 2 * 16, dtype=np.uint8).reshape(3, 2, 4, 4, 1)
-    header, body = _split(encode(_header(), curves, pictures))
-    floats = np.frombuffer(body[: 4 * 5 * 6], "<f4").reshape(5, 3, 2)
-    for name, row in zip(CURVES, floats, strict=True):
-        np.testing.assert_array_equal(row, curves[name].astype("<f4"))
-    np.testing.assert_array_equal(np.frombuffer(body[4 * 5 * 6 :], np.uint8), pictures.ravel())
-    assert header["failures"] == {"1": "chain 1 left the radius at step 2"}
-
-
-def test_floats_start_at_a_multiple_of_four_bytes() -> None:
-    pictures = np.zeros((3, 2, 4, 4, 1), np.uint8)
-    for name in ("a", "ab", "abc", "abcd"):
-        payload = encode(_header(id=name), _curves(), pictures)
-        assert int.from_bytes(payload[:4], "little") % 4 == 0
-
-
-def test_points_carry_latents_and_background() -> None:
-    rng = np.random.default_rng(1)
-    z, x = rng.normal(size=(2, 3, 2, 2))
-    background = rng.integers(0, 255, (7, 7), np.uint8)
-    header, body = _split(
-        encode(_header(kind="plane", shape=(2,)), _curves(), x, z=z, background=background)
+    pictures = rng.integers(0, 255, (T, N, 3, 3, 1), np.uint8)
+    track = Track(
+        id="a",
+        title="one",
+        steps=np.arange(T) * 10,
+        curves={key: rng.normal(size=(T, N)) for key in CURVES},
+        examples=rng.normal(size=(T, N, 2)) if points else pictures,
+        latents=rng.normal(size=(T, N, 2)),
+        backdrop=Backdrop(rng.integers(0, 255, (7, 7), np.uint8), 3.5, ("z₁", "z₂")),
+        arrows={"−z": rng.normal(size=(T, N, 2)), "mine": rng.normal(size=(T, N, 2))},
+        failures={1: "chain 1 left the radius at step 2"},
+        limit=9,
     )
-    rest = body[4 * 5 * 6 :]
-    np.testing.assert_array_equal(np.frombuffer(rest[:48], "<f4"), z.astype("<f4").ravel())
-    np.testing.assert_array_equal(np.frombuffer(rest[48:96], "<f4"), x.astype("<f4").ravel())
-    assert rest[96:] == background.tobytes()
-    assert header["side"] == 7
+    return replace(track, **changes)
 
 
-def test_arrays_that_contradict_the_header_are_refused() -> None:
+class Reader:
+    """Takes arrays off a payload in the order that `encode` documents."""
+
+    def __init__(self, payload: bytes) -> None:
+        length = int.from_bytes(payload[:4], "little")
+        assert length % 4 == 0
+        self.header = json.loads(payload[4 : 4 + length])
+        self.rest = payload[4 + length :]
+
+    def take(self, dtype: str, *shape: int) -> np.ndarray:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        array = np.frombuffer(self.rest[:size], dtype).reshape(shape)
+        self.rest = self.rest[size + -size % 4 :]
+        return array
+
+
+def _check(reader: Reader, track: Track, first: int) -> None:
+    rows, count = slice(first, None), T - first
+    np.testing.assert_array_equal(reader.take("<i4", count), track.steps[rows])
+    for values in track.curves.values():
+        np.testing.assert_array_equal(reader.take("<f4", count, N), values[rows].astype("<f4"))
+    for values in (track.latents, *track.arrows.values()):
+        np.testing.assert_array_equal(reader.take("<f4", count, N, 2), values[rows].astype("<f4"))
+    examples = track.examples[rows]
+    dtype = "<f4" if examples.ndim == 3 else "u1"
+    np.testing.assert_array_equal(reader.take(dtype, *examples.shape), examples.astype(dtype))
+    if first == 0:
+        np.testing.assert_array_equal(reader.take("u1", 7, 7), track.backdrop.density)
+
+
+@pytest.mark.parametrize("points", [False, True])
+@pytest.mark.parametrize("first", [0, 3, T])
+def test_all_arrays_come_back_from_the_bytes(points: bool, first: int) -> None:
+    track = _track(points)
+    reader = Reader(encode([track], [first], VIEW))
+    _check(reader, track, first)
+    assert reader.rest == b""
+    head = reader.header["tracks"][0]
+    assert (head["first"], head["count"], head["limit"]) == (first, T - first, 9)
+    assert head["failures"] == {"1": "chain 1 left the radius at step 2"}
+    assert reader.header["view"] == {"step": 1, "chain": 0, "curve": "energy"}
+
+
+def test_tracks_follow_one_another_each_from_its_own_record() -> None:
+    tracks = [_track(), _track(points=True, id="b")]
+    reader = Reader(encode(tracks, [2, 0], VIEW, unit="iteration"))
+    assert reader.header["unit"] == "iteration"
+    assert [head["side"] for head in reader.header["tracks"]] == [0, 7]
+    for track, first in zip(tracks, [2, 0], strict=True):
+        _check(reader, track, first)
+    assert reader.rest == b""
+
+
+@pytest.mark.parametrize("name", ["a", "ab", "abc", "żółw"])
+def test_floats_start_at_a_multiple_of_four_bytes(name: str) -> None:
+    payload = encode([_track(id=name)], [0], VIEW)
+    assert int.from_bytes(payload[:4], "little") % 4 == 0
+    assert len(payload) % 4 == 0
+
+
+def test_curves_and_arrows_are_named_and_coloured() -> None:
+    head = Reader(encode([_track()], [0], VIEW)).header["tracks"][0]
+    assert head["curves"][0] == {
+        "key": "energy",
+        "label": CURVES["energy"][0],
+        "help": CURVES["energy"][1],
+    }
+    assert head["arrows"] == [{"name": "−z", "color": "#009E73"}, {"name": "mine", "color": ""}]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"curves": {"energy": np.zeros((T, N + 1))}},
+        {"curves": {}},
+        {"latents": np.zeros((T, N, 3))},
+        {"arrows": {"−z": np.zeros((T + 1, N, 2))}},
+        {"steps": np.arange(T + 1)},
+    ],
+)
+def test_arrays_of_other_sizes_are_refused(changes: dict) -> None:
     with pytest.raises(ValueError, match="do not match"):
-        encode(_header(), _curves(count=2), np.zeros((3, 2, 4, 4, 1), np.uint8))
-    with pytest.raises(ValueError, match="do not match"):
-        encode(_header(), _curves(), np.zeros((3, 2, 5, 4, 1), np.uint8))
+        _track(**changes)
+
+
+def test_an_unknown_curve_is_refused() -> None:
+    with pytest.raises(ValueError, match="mood"):
+        _track(curves={"mood": np.zeros((T, N))})

@@ -8,7 +8,8 @@ import torch
 
 from app.jobs import Job
 from app.studies import tilt
-from app.studies.tilt import Frame, TiltView
+from app.studies.frame import Frame
+from app.studies.tilt import TiltView
 from lebm.checkpoint import ModelCard
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig

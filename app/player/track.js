@@ -1,0 +1,93 @@
+// One track: its panels, drawn from one trajectory.
+
+class TrackView {
+  constructor(element) {
+    const find = (selector) => element.querySelector(selector);
+    this.element = element;
+    this.title = find("h3");
+    this.captions = { many: find(".many figcaption"), latents: find(".latents figcaption") };
+    this.legend = find(".latents .legend");
+    this.chooser = find(".curves select");
+    this.chain = find(".one-chain figcaption");
+    this.canvases = {};
+    for (const name of ["many", "latents", "curves", "one-chain"]) {
+      this.canvases[name] = find(`.${name} canvas`);
+    }
+    const { many } = this.canvases;
+    this.examples = {
+      pictures: new Pictures(many, this.canvases["one-chain"]),
+      points: new Points(many),
+    };
+    this.latents = new Latents(this.canvases.latents);
+    this.curves = new Curves(this.canvases.curves);
+    this.numbers = new Numbers(find("tbody"));
+  }
+
+  // Tell the player what a person does in the panels.
+  listen({ follow, goTo, choose }) {
+    const { many, latents, curves } = this.canvases;
+    many.addEventListener("click", (event) => follow(this, this.decoded, event));
+    latents.addEventListener("click", (event) => follow(this, this.latents, event));
+    this.chooser.addEventListener("change", () => choose(this.chooser.value));
+    curves.addEventListener("pointerdown", (event) => {
+      curves.setPointerCapture(event.pointerId);
+      goTo(this.curves.recordAt(event));
+    });
+    curves.addEventListener("pointermove", (event) => {
+      if (event.buttons) goTo(this.curves.recordAt(event));
+    });
+  }
+
+  get decoded() {
+    return this.examples[this.trajectory.header.kind];
+  }
+
+  // What changes with the data, the size, the theme, the followed chain or the curve.
+  redraw(trajectory, { last, chain, curve, range, colors, unit, scale, alone }) {
+    const { header } = trajectory;
+    this.trajectory = trajectory;
+    this.scale = scale;
+    this.element.dataset.kind = header.kind;
+    this.title.textContent = header.title;
+    this.title.hidden = alone;
+    this.captions.latents.textContent = header.caption;
+    this.chain.textContent = `Chain ${chain}`;
+    fillChooser(this.chooser, header.curves, curve);
+    fillLegend(this.legend, header.arrows, scale);
+    this.curves.drawLines(trajectory, last, chain, curve, range, colors, unit);
+  }
+
+  // What changes with the record.
+  draw(record, { chain, colors, unit }) {
+    const { header, columns } = this.trajectory;
+    this.captions.many.textContent =
+      `Decoded g(z) of ${header.n} chain${header.n > 1 ? "s" : ""} at ${unit} ${columns.steps[record]}`;
+    this.decoded.draw(this.trajectory, record, chain, colors);
+    this.latents.draw(this.trajectory, record, chain, colors, this.scale);
+    this.curves.drawMarker(this.trajectory, record, chain, colors);
+    this.numbers.draw(this.trajectory, record, chain);
+  }
+}
+
+function fillChooser(select, curves, chosen) {
+  if (select.childElementCount !== curves.length) {
+    select.replaceChildren(...curves.map(({ key, label }) => new Option(label, key)));
+  }
+  select.value = chosen;
+  select.title = curves.find(({ key }) => key === chosen).help;
+}
+
+// The arrows' colours and how much they are enlarged.
+function fillLegend(legend, arrows, scale) {
+  const tag = JSON.stringify([arrows, scale]);
+  if (legend.dataset.tag === tag) return;
+  legend.dataset.tag = tag;
+  legend.replaceChildren();
+  for (const { name, color } of arrows) {
+    const key = document.createElement("span");
+    key.className = "key";
+    key.style.borderColor = color || "currentColor";
+    legend.append(key, name);
+  }
+  if (arrows.length > 0 && scale > 1) legend.append(`, drawn ${scale} times as long`);
+}

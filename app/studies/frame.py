@@ -1,0 +1,129 @@
+"""Where latents are drawn: the plane itself, or two directions fixed once for each model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.player.payload import Backdrop
+from lebm import langevin
+from lebm.langevin import LangevinConfig
+from lebm.model import LatentEBM
+
+PLANE_EXTENT = 3.5
+SIDE = 180  # of a backdrop
+_N_SAMPLES = 512
+_MOST_STEPS = 200  # taken for the samples that a frame is fitted to
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A fixed map from latents to the plane: the plane itself, or two principal directions.
+
+    Attributes:
+        mean: what is subtracted, `(latent_dim,)`.
+        directions: two orthonormal rows, `(2, latent_dim)`.
+        explained: share of the variance that the two directions keep, from 0 to 1.
+    """
+
+    mean: Tensor
+    directions: Tensor
+    explained: float
+
+    @classmethod
+    def fit(cls, z: Tensor) -> Frame:
+        """The frame of these latents, `(n, latent_dim)`."""
+        if z.shape[1] == 2:
+            return cls(torch.zeros(2), torch.eye(2), 1.0)
+        mean = z.mean(0)
+        _, scales, directions = torch.linalg.svd(z - mean, full_matrices=False)
+        variances = scales.square()
+        return cls(mean, directions[:2], float(variances[:2].sum() / variances.sum()))
+
+    def transform(self, z: Tensor) -> np.ndarray:
+        """Points: `(..., latent_dim) -> (..., 2)`."""
+        return self.project(z - self.mean)
+
+    def project(self, vectors: Tensor) -> np.ndarray:
+        """Vectors, such as forces and steps: `(..., latent_dim) -> (..., 2)`."""
+        return (vectors @ self.directions.T).numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class LatentPlane:
+    """A frame and the prior's density in it.
+
+    Attributes:
+        frame: from latents to the plane.
+        backdrop: p_α in that plane: exact, or a smoothed sample of it.
+    """
+
+    frame: Frame
+    backdrop: Backdrop
+
+
+def latent_plane(model: LatentEBM, sampler: LangevinConfig) -> LatentPlane:
+    """The plane in which a model's chains are drawn, always the same for the same model.
+
+    A latent plane is drawn as it is, over the exact density. Otherwise the frame is fitted to
+    samples of p_0 together with what they become along the prior chain; the latter, smoothed by a
+    Gaussian kernel (Scott's rule), are the backdrop.
+
+    Args:
+        model: the model.
+        sampler: the prior chain it was trained with.
+    """
+    if model.config.latent_dim == 2:
+        backdrop = Backdrop(
+            density=exact_density(model),
+            extent=PLANE_EXTENT,
+            axes=("z₁", "z₂"),
+            caption="Latent plane; shade: the exact prior density",
+        )
+        return LatentPlane(Frame.fit(torch.zeros(1, 2)), backdrop)
+    generator = torch.Generator().manual_seed(0)
+    start = model.prior.sample_base(_N_SAMPLES, generator=generator)
+    n_steps = min(sampler.n_steps, _MOST_STEPS)
+    end = langevin.sample(
+        model.prior_density(), start, replace(sampler, n_steps=n_steps), generator=generator
+    )
+    end = end[end.isfinite().all(-1)]
+    frame = Frame.fit(torch.cat([start, end]))
+    reach = np.abs(np.concatenate([frame.transform(start), frame.transform(end)])).max()
+    extent = float(np.ceil(2.1 * reach) / 2)
+    backdrop = Backdrop(
+        density=smoothed_density(frame.transform(end), extent),
+        extent=extent,
+        axes=("direction 1", "direction 2"),
+        caption=f"Latents in two of {model.config.latent_dim} directions, {frame.explained:.0%} of "
+        f"the variance; shade: the prior after {n_steps} steps",
+    )
+    return LatentPlane(frame, backdrop)
+
+
+@torch.no_grad()
+def exact_density(model: LatentEBM) -> np.ndarray:
+    """p_α over the latent plane as uint8 `(side, side)`, its maximum 255, first row at the top."""
+    axis = torch.from_numpy(_centres(PLANE_EXTENT)).float()
+    x, y = torch.meshgrid(axis, axis.flip(0), indexing="xy")
+    log_prob = model.prior.unnorm_log_prob(torch.stack([x, y], -1).flatten(0, 1))
+    return _shades((log_prob - log_prob.max()).exp().reshape(SIDE, SIDE).numpy())
+
+
+def smoothed_density(points: np.ndarray, extent: float) -> np.ndarray:
+    """Kernel density of points `(n, 2)` as uint8 `(side, side)`, as `exact_density`."""
+    widths = points.std(0) * len(points) ** (-1 / 6)
+    distances = (_centres(extent)[:, None, None] - points) / widths  # (side, n, 2)
+    kernels = np.exp(-0.5 * np.square(distances))
+    return _shades(kernels[::-1, :, 1] @ kernels[:, :, 0].T)
+
+
+def _centres(extent: float) -> np.ndarray:
+    return ((np.arange(SIDE) + 0.5) / SIDE * 2 - 1) * extent
+
+
+def _shades(density: np.ndarray) -> np.ndarray:
+    return np.round(255 * density / density.max()).astype(np.uint8)

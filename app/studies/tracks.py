@@ -1,0 +1,75 @@
+"""Trajectories as the player shows them: curves, and what moves each chain as arrows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from app.player.payload import ARROWS
+from app.studies.frame import Frame
+from lebm import langevin
+from lebm.density import LIKELIHOOD, LogDensityFn
+from lebm.langevin import Kernel, LangevinConfig
+from lebm.noise import ChainNoise
+from lebm.trajectory import State, Trajectory
+
+
+def curves(trajectory: Trajectory) -> dict[str, np.ndarray]:
+    """Every quantity of `app.player.payload.CURVES` that the trajectory holds, `(T, n)` each.
+
+    What belongs to a step is NaN in the first record, which no step led to.
+    """
+    t = trajectory
+    potential = t.energy + t.half_sq_norm
+    values = {"energy": t.energy, "half_sq_norm": t.half_sq_norm}
+    if LIKELIHOOD in t.terms:
+        values["log_likelihood"] = t.log_likelihood
+        values["neg_log_joint"] = potential - t.log_likelihood
+    else:
+        values["neg_log_prior"] = potential
+    values |= {f"force_{name}": norm for name, norm in t.force_norms.items()}
+    values |= {f"cosine_{a}_{b}": cosine for (a, b), cosine in t.force_cosines.items()}
+    of_step = {"drift": t.drift_norm, "diffusion": t.diffusion_norm}
+    of_step["displacement"] = t.displacement
+    unknown = torch.full_like(t.drift_norm[:1], torch.nan)
+    values |= {name: torch.cat([unknown, norm[1:]]) for name, norm in of_step.items()}
+    return {name: value.numpy() for name, value in values.items()}
+
+
+def walk(
+    log_density_fn: LogDensityFn,
+    state: State,
+    config: LangevinConfig,
+    *,
+    noise: ChainNoise,
+    frame: Frame,
+    kernel: Kernel | None = None,
+) -> tuple[Trajectory, dict[str, np.ndarray]]:
+    """`langevin.run`, and the parts of every record's next step as arrows.
+
+    Args:
+        log_density_fn: what the chain climbs.
+        state: where it stands.
+        config: its settings.
+        noise: the chains' own noise.
+        frame: where the arrows are drawn.
+        kernel: as in `langevin.run`.
+
+    Returns:
+        The trajectory, and name -> vectors `(T, n, 2)`: s times each force, and √(2sT) ε of the
+        step to come. Together they are the step that will be taken (or proposed).
+    """
+    states = [state]
+    trajectory = langevin.run(
+        log_density_fn, state, config, noise=noise, kernel=kernel, callback=states.append
+    )
+    running = torch.stack([each.failed_at < 0 for each in states])[..., None]
+    parts = {
+        ARROWS.get(name, name): config.step_size * torch.stack([s.forces[name] for s in states])
+        for name in state.forces
+    }
+    kicks = torch.stack([noise.at(each.step + 1) for each in states])
+    parts[ARROWS["noise"]] = math.sqrt(2 * config.step_size * config.temperature) * kicks
+    return trajectory, {name: frame.project(part * running) for name, part in parts.items()}
