@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from lebm import langevin
-from lebm.density import BASE, LIKELIHOOD, TILT, LogDensity
+from lebm.density import LIKELIHOOD, LogDensity
 from lebm.generators import ConvGenerator, MLPGenerator
 from lebm.langevin import LangevinConfig
-from lebm.prior import Activation, TiltedPrior
+from lebm.neg_energy import Activation
+from lebm.prior import TiltedPrior
 
 #: Largest size of a layer; far beyond any use, it keeps a made-up config from asking for all
 #: memory.
@@ -106,7 +107,7 @@ class LatentEBM(nn.Module):
 
     def prior_density(self) -> LogDensity:
         """log p_α(z) + log Z(α) as its terms: "base" (log p_0) and "tilt" (f_α)."""
-        return LogDensity({BASE: self.prior.base_log_prob, TILT: self.prior.neg_energy})
+        return self.prior.density()
 
     def posterior_density(self, x: Tensor) -> LogDensity:
         """log p(x, z) + log Z(α) for given x `(n, *data_shape)` as "base", "tilt", "likelihood".

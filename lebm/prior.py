@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-Activation = Literal["leaky_relu", "gelu"]
-
-
-def _activation(name: Activation) -> nn.Module:
-    if name == "leaky_relu":
-        return nn.LeakyReLU(0.2)
-    if name == "gelu":
-        return nn.GELU()
-    raise ValueError(f"activation must be 'leaky_relu' or 'gelu', not {name!r}")
+from lebm.density import BASE, TILT, Analytic, LogDensity
+from lebm.neg_energy import Activation, NegEnergyNet, NegEnergyTerm
 
 
 class TiltedPrior(nn.Module):
@@ -42,18 +34,8 @@ class TiltedPrior(nn.Module):
         self, latent_dim: int, hidden: int = 200, activation: Activation = "leaky_relu"
     ) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise ValueError(f"latent_dim must be at least 1, not {latent_dim}")
-        if hidden < 1:
-            raise ValueError(f"hidden must be at least 1, not {hidden}")
         self.latent_dim = latent_dim
-        self.f = nn.Sequential(
-            nn.Linear(latent_dim, hidden),
-            _activation(activation),
-            nn.Linear(hidden, hidden),
-            _activation(activation),
-            nn.Linear(hidden, 1),
-        )
+        self.f: nn.Module = NegEnergyNet(latent_dim, hidden, activation)
 
     def neg_energy(self, z: Tensor) -> Tensor:
         """f_α(z): `(n, latent_dim) -> (n,)`. Larger where the prior puts more mass than p_0."""
@@ -67,8 +49,33 @@ class TiltedPrior(nn.Module):
         """f_α(z) + log p_0(z) = log p_α(z) + log Z(α): `(n, latent_dim) -> (n,)` (eq. 2)."""
         return self.neg_energy(z) + self.base_log_prob(z)
 
+    def density(self) -> LogDensity:
+        """`unnorm_log_prob` as its terms: "base" (log p_0) and "tilt" (f_α).
+
+        Forces need no autograd while `f` is the network it was built with. The density follows
+        the network's weights as they learn; another network needs another density.
+        """
+        tilt = NegEnergyTerm(self.f) if isinstance(self.f, NegEnergyNet) else self.neg_energy
+        return LogDensity({BASE: _Base(self), TILT: tilt})
+
     def sample_base(self, n: int, *, generator: torch.Generator) -> Tensor:
         """n draws from p_0, shape `(n, latent_dim)`, on the device of the parameters."""
         like = next(self.parameters())
         noise = torch.randn(n, self.latent_dim, generator=generator, device=generator.device)
         return noise.to(like)
+
+
+class _Base(Analytic):
+    """log p_0 as a term; ∇ log p_0(z) = -z."""
+
+    def __init__(self, prior: TiltedPrior) -> None:
+        self._log_prob = prior.base_log_prob
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return self._log_prob(z)
+
+    def force(self, z: Tensor) -> Tensor:
+        return -z
+
+    def value_and_force(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return self._log_prob(z), -z
