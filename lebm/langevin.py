@@ -11,18 +11,21 @@ Papers and public code often write the step as z + (δ²/2) ∇ + δ ε; then s 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lebm.density import LogDensityFn, as_terms, value_and_force
+from lebm.density import LogDensity, LogDensityFn, as_terms, value_and_force
 from lebm.noise import ChainNoise
 from lebm.trajectory import State, StepInfo, Trajectory, TrajectoryRecorder
 
 #: (log density, state, ε, settings) -> (next state, what the step was made of).
 Kernel = Callable[[LogDensityFn, State, Tensor, "LangevinConfig"], tuple[State, StepInfo]]
+
+_Step = tuple[State, State, StepInfo]  # before, after, what led from one to the other
+_NUMBERS_AT_ONCE = 2**17  # of one tensor over the steps of a piece; half a megabyte
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class LangevinConfig:
         """δ = sqrt(2 s), the step as many papers state it: the noise's standard deviation."""
         return math.sqrt(2 * self.step_size)
 
+    @property
+    def noise_scale(self) -> float:
+        """sqrt(2 s T), what ε is multiplied by."""
+        return math.sqrt(2 * self.step_size * self.temperature)
+
 
 def update(
     z: Tensor, force: Tensor, noise: Tensor, config: LangevinConfig
@@ -61,9 +69,8 @@ def update(
 
     The only place where the arithmetic stands. Never changes its arguments.
     """
-    drift = config.step_size * force
-    diffusion = math.sqrt(2 * config.step_size * config.temperature) * noise
-    return z + drift + diffusion, StepInfo(drift=drift, diffusion=diffusion)
+    s, scale = config.step_size, config.noise_scale
+    return torch.add(z, force, alpha=s).add_(noise, alpha=scale), StepInfo(force, noise, s, scale)
 
 
 def sample(
@@ -75,14 +82,21 @@ def sample(
         log_density_fn: `(n, latent_dim) -> (n,)`, up to a constant.
         z: start points, `(n, latent_dim)`; left as they are.
         config: steps, step size, temperature. `max_radius` is not applied here.
-        generator: source of the noise, on z's device.
+        generator: source of the noise, on z's device; drawn for many steps at once.
     """
-    z = z.detach()
-    for _ in range(config.n_steps):
-        _, force = value_and_force(log_density_fn, z)
-        noise = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
-        z, _ = update(z, force, noise, config)
+    z, density = z.detach(), as_terms(log_density_fn)
+    longest = _longest_piece(z)
+    for first in range(0, config.n_steps, longest):
+        shape = (min(longest, config.n_steps - first), *z.shape)
+        noise = torch.randn(shape, generator=generator, device=z.device, dtype=z.dtype)
+        for epsilon in noise:
+            z, _ = update(z, density.force(z), epsilon, config)
     return z
+
+
+def _longest_piece(z: Tensor) -> int:
+    """Steps that are worth taking together: many of few chains, few of many."""
+    return max(1, min(64, _NUMBERS_AT_ONCE // max(z.numel(), 1)))
 
 
 def init(log_density_fn: LogDensityFn, z: Tensor, at_step: int = 0) -> State:
@@ -172,24 +186,77 @@ def run(
         raise ValueError(f"thin must be at least 1, not {thin}")
     if len(noise.chains) != len(state.z):
         raise ValueError(f"noise is for {len(noise.chains)} chains, the state has {len(state.z)}")
-    advance = kernel or step
     recorder = TrajectoryRecorder(state)
+    walk = _Walk(as_terms(log_density_fn), config, noise, kernel, should_stop or (lambda: False))
     pending = None
-    for _ in range(config.n_steps):
-        if should_stop is not None and should_stop():
-            break
-        epsilon = noise.at(state.step + 1).to(state.z)
-        after, info = advance(log_density_fn, state, epsilon, config)
-        pending = (state, after, info)
-        state = after
-        if state.step % thin == 0:
+    for pending in walk.steps(state, longest=1 if callback else _longest_piece(state.z)):
+        _, after, _ = pending
+        if after.step % thin == 0:
             recorder.add(*pending)
             pending = None
         if callback is not None:
-            callback(state)
+            callback(after)
     if pending is not None:
         recorder.add(*pending)
     return recorder.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """How the steps of a run are taken.
+
+    Steps of the plain chain are taken in pieces without a look at each chain; where that finds
+    a chain that should have been stopped, the piece is taken again by `step`, which stops it.
+    The result is that of `step` alone, at half its price.
+    """
+
+    density: LogDensity
+    config: LangevinConfig
+    noise: ChainNoise
+    kernel: Kernel | None
+    should_stop: Callable[[], bool]
+
+    def steps(self, state: State, longest: int) -> Iterator[_Step]:
+        """The run's steps from `state`, in pieces of at most `longest`."""
+        end = state.step + self.config.n_steps
+        while state.step < end:
+            n_steps = min(longest, end - state.step)
+            piece = self._take(self.kernel or _unguarded, state, n_steps, self.should_stop)
+            if self.kernel is None and not self._all_run(piece):
+                piece = self._take(step, state, len(piece), lambda: False)
+            yield from piece
+            if len(piece) < n_steps:
+                return
+            _, state, _ = piece[-1]
+
+    def _take(
+        self, kernel: Kernel, state: State, n_steps: int, should_stop: Callable[[], bool]
+    ) -> list[_Step]:
+        piece: list[_Step] = []
+        while len(piece) < n_steps and not should_stop():
+            epsilon = self.noise.at(state.step + 1).to(state.z)
+            after, info = kernel(self.density, state, epsilon, self.config)
+            piece.append((state, after, info))
+            state = after
+        return piece
+
+    def _all_run(self, piece: list[_Step]) -> bool:
+        """Whether no chain had failed before or should have been stopped on the way."""
+        if not piece:
+            return True
+        states = [after for _, after, _ in piece]
+        inside = torch.stack([s.z for s in states]).norm(dim=-1) <= self.config.max_radius
+        finite = torch.stack([t for s in states for t in s.terms.values()]).isfinite()
+        return bool(inside.all() & finite.all() & (states[0].failed_at < 0).all())
+
+
+def _unguarded(
+    log_density_fn: LogDensityFn, state: State, noise: Tensor, config: LangevinConfig
+) -> tuple[State, StepInfo]:
+    """`step` for chains none of which fails."""
+    z, info = update(state.z, state.force, noise, config)
+    terms, forces = evaluate(log_density_fn, z)
+    return State(state.step + 1, z, terms, forces, state.failed_at, state.escaped), info
 
 
 def evaluate(

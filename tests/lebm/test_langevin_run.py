@@ -32,6 +32,14 @@ def assert_same(a: Trajectory, b: Trajectory) -> None:
         assert all(torch.equal(ours[key], others[key]) for key in ours)
 
 
+def assert_as_step_by_step(density, chains, config: LangevinConfig) -> Trajectory:
+    together, singly = (run(density, chains, config, kernel=k) for k in (None, langevin.step))
+    assert_same(together, singly)
+    assert together.failures == singly.failures
+    assert torch.equal(together.state.force, singly.state.force)
+    return together
+
+
 @pytest.fixture
 def density(make_model) -> LogDensity:
     return make_model().prior_density()
@@ -55,6 +63,18 @@ def test_a_run_across_blocks_of_noise_can_be_cut_anywhere(density):
         piece = replace(CONFIG, n_steps=n_steps)
         trajectory = trajectory.extend(langevin.run(density, trajectory.state, piece, noise=noise))
     assert_same(trajectory, whole)
+
+
+def test_steps_taken_together_are_steps_taken_singly(density):
+    whole = assert_as_step_by_step(density, range(16), replace(CONFIG, n_steps=140))
+    assert whole.failures == ()
+
+
+@pytest.mark.parametrize("radius", [1.2, 2.5, 4.0])
+def test_where_chains_fail_too(density, radius):
+    config = replace(CONFIG, n_steps=140, max_radius=radius)
+    failures = assert_as_step_by_step(density, range(16), config).failures
+    assert 0 < len(failures) <= 16
 
 
 @pytest.mark.parametrize("chain", [0, 17, 63])
@@ -139,6 +159,11 @@ def first_beyond(z: torch.Tensor) -> int:
     """The first record of one chain `(T, 3)` beyond the edge, or -1."""
     beyond = torch.nonzero(z[:, 0] > 1.5)[:, 0].tolist()
     return beyond[0] if beyond else -1
+
+
+@pytest.mark.parametrize("density", [nan_value, nan_force, infinite_force])
+def test_a_density_that_fails_stops_the_same_chains_together_and_singly(density):
+    assert assert_as_step_by_step(density, range(16), CONFIG).failures
 
 
 @pytest.mark.parametrize("density", [nan_value, nan_force, infinite_force])
