@@ -62,7 +62,7 @@ def learning_iteration(
     # Step 2, prior sampling: z⁻ by K_0 Langevin steps from p_0 (eq. 9).
     z_minus_start = prior.sample_base(len(x), generator=generator)
     z_minus = langevin.sample(
-        prior.unnorm_log_prob, z_minus_start, prior_sampler, generator=generator
+        model.prior_density(), z_minus_start, prior_sampler, generator=generator
     )
     # Step 3, posterior sampling: z⁺ by K_1 Langevin steps on log p(x, z).
     with autocast():

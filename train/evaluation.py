@@ -94,7 +94,7 @@ def save_samples(
     noise = ChainNoise(0, range(n_samples), model.config.latent_dim)
     start = noise.at(0).to(device)
     generator = torch.Generator(device).manual_seed(0)
-    end = langevin.sample(model.prior.unnorm_log_prob, start, prior, generator=generator)
+    end = langevin.sample(model.prior_density(), start, prior, generator=generator)
     x = to_model_range(test[: n_samples // 2]).to(device)
     again = model.reconstruct(x, posterior, generator=generator)
     pairs = torch.stack([x, again], 1).flatten(0, 1)
