@@ -126,7 +126,7 @@ def _train(trainer: Trainer, console: Console) -> None:
         task = bar.add_task("", total=trainer.n_steps, completed=trainer.step)
 
         def watch(progress: Progress) -> None:
-            line = _describe(progress)
+            line = _describe(progress, trainer.method.headline)
             bar.update(task, completed=progress.step, description=line)
             if not console.is_terminal and progress.saved:
                 console.print(f"{progress.step}/{progress.n_steps} {line}", markup=False)
@@ -142,12 +142,10 @@ def _train(trainer: Trainer, console: Console) -> None:
         )
 
 
-def _describe(progress: Progress) -> str:
+def _describe(progress: Progress, headline: tuple[str, ...]) -> str:
     m = progress.metrics
-    return (
-        f"{progress.rate:.2f} it/s  mse {m['mse']:.5f}  f gap {m['f_gap']:+.3f}  "
-        f"grad f {m['grad_norm_prior']:.2g}  grad g {m['grad_norm_generator']:.2g}"
-    )
+    rest = "".join(f"  {name.replace('_', ' ')} {m[name]:.3g}" for name in headline)
+    return f"{progress.rate:.2f} it/s  mse {m['mse']:.5f}{rest}"
 
 
 if __name__ == "__main__":

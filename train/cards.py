@@ -52,18 +52,16 @@ def run_card(
     Args:
         config: the run's settings, the chief of which become facts.
         name: the model's name.
-        facts: what the trainer knows: command, iterations, hardware and so on.
+        facts: what trainer and method know: command, iterations, hardware, chains and so on.
         evaluated: the row of evaluation.csv.
     """
-    k0, k1 = config.prior_sampler, config.posterior_sampler
     optimizer = config.optimizer
     settings: dict[str, str | int | float] = {
         "data": config.dataset,
+        "method": config.method,
         "latent_dim": config.model.latent_dim,
         "generator width": config.model.width,
         "σ": config.model.noise_std,
-        "prior chain": f"K₀ = {k0.n_steps}, s = {k0.step_size:g}",
-        "posterior chain": f"K₁ = {k1.n_steps}, s = {k1.step_size:g}, {config.posterior_chains}",
         "Adam": f"f {optimizer.lr_prior:g}, g {optimizer.lr_generator:g}, betas "
         f"{optimizer.betas}, × {optimizer.lr_decay:g} an epoch",
         "batch": config.batch_size,

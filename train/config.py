@@ -13,6 +13,8 @@ DatasetName = Literal[
     "pinwheel", "two-moons", "ring", "digits", "mnist", "fashion-mnist", "image-folder"
 ]
 
+MethodName = Literal["lebm"]
+
 
 @dataclass(frozen=True, slots=True)
 class OptimizerConfig:
@@ -49,6 +51,8 @@ class TrainConfig:
     """Prior chains of Algorithm 1, step 2 (K_0, s_0), from p_0 noise."""
     posterior_sampler: LangevinConfig
     """Posterior chains of Algorithm 1, step 3 (K_1, s_1)."""
+    method: MethodName = "lebm"
+    """How to learn: "lebm" is Algorithm 1 of Pang et al. 2020, prior and generator together."""
     posterior_chains: Literal["short-run", "persistent"] = "short-run"
     """Start posterior chains from p_0 noise (the paper), or where the same example's chain ended
     an epoch ago."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,45 +20,57 @@ from train.pictures import save_grid, save_points
 EVALUATED = 512  # held-out examples reconstructed at a checkpoint, the first of them
 
 
+class Reconstruct(Protocol):
+    """`(n, *data_shape) -> (n, *data_shape)`: g(z) with z inferred from x in some way."""
+
+    def __call__(self, x: Tensor, *, generator: torch.Generator) -> Tensor: ...
+
+
 def mse_scale(examples: Tensor) -> float:
     """Factor from squared error in model units to the scale on which MSE is reported."""
     return 0.25 if examples.dtype == torch.uint8 else 1.0  # [-1, 1] is twice as wide as [0, 1]
 
 
 def reconstruction_mse(
-    model: LatentEBM, test: Tensor, config: LangevinConfig, *, seed: int, batch: int = 256
+    reconstruct: Reconstruct, test: Tensor, *, seed: int, device: torch.device, batch: int = 256
 ) -> float:
-    """Mean squared error of posterior reconstructions of held-out examples.
+    """Mean squared error of reconstructions of held-out examples.
 
     Images count on the 0-to-1 scale, the mean over pixels and channels, as in Table 1; points
     in their own units.
 
     Args:
-        model: the model.
+        reconstruct: how to infer z and decode it; see `by_langevin`.
         test: held-out examples as the data set holds them.
-        config: the posterior chain, from p_0 noise.
-        seed: of the chains.
+        seed: of what the inference draws.
+        device: where to compute.
         batch: examples at a time.
     """
-    device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     total = 0.0
     for rows in test.split(batch):
         x = to_model_range(rows).to(device)
-        error = (model.reconstruct(x, config, generator=generator) - x).square()
+        error = (reconstruct(x, generator=generator) - x).square()
         total += float(error.flatten(1).mean(1).sum())
     return mse_scale(test) * total / len(test)
 
 
-def evaluate(model: LatentEBM, test: Tensor, config: LangevinConfig) -> dict[str, float]:
+def by_langevin(model: LatentEBM, config: LangevinConfig) -> Reconstruct:
+    """Reconstruction with z from a posterior chain that starts at p_0 noise."""
+    return lambda x, *, generator: model.reconstruct(x, config, generator=generator)
+
+
+def evaluate(model: LatentEBM, reconstruct: Reconstruct, test: Tensor) -> dict[str, float]:
     """A row of evaluation.csv: the test MSE and, for points from a latent plane, exact log p(x).
 
     Args:
         model: the model.
+        reconstruct: how its z is inferred.
         test: held-out examples; the first `EVALUATED` are reconstructed.
-        config: the posterior chain.
     """
-    row = {"test_mse": reconstruction_mse(model, test[:EVALUATED], config, seed=0)}
+    device = next(model.parameters()).device
+    mse = reconstruction_mse(reconstruct, test[:EVALUATED], seed=0, device=device)
+    row = {"test_mse": mse}
     if model.config.latent_dim == 2 and len(model.config.data_shape) == 1:
         row["log_prob"] = exact_log_prob(model, test)
         row["log_prob_gaussian"] = exact_log_prob(model, test, tilted=False)
@@ -78,9 +91,9 @@ def exact_log_prob(model: LatentEBM, test: Tensor, *, tilted: bool = True) -> fl
 
 def save_samples(
     model: LatentEBM,
+    reconstruct: Reconstruct,
     test: Tensor,
     prior: LangevinConfig,
-    posterior: LangevinConfig,
     folder: Path,
     step: int,
 ) -> None:
@@ -96,7 +109,7 @@ def save_samples(
     generator = torch.Generator(device).manual_seed(0)
     end = langevin.sample(model.prior_density(), start, prior, generator=generator)
     x = to_model_range(test[: n_samples // 2]).to(device)
-    again = model.reconstruct(x, posterior, generator=generator)
+    again = reconstruct(x, generator=generator)
     pairs = torch.stack([x, again], 1).flatten(0, 1)
     save = save_grid if test.dtype == torch.uint8 else save_points
     save(model.generate(start), folder / f"gaussian-{step:06d}.png")

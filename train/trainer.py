@@ -1,4 +1,4 @@
-"""A training run: Algorithm 1 over a data set, watched, saved and resumable."""
+"""A training run: a method over a data set, watched, saved and resumable."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.optim import Adam
 from torch.optim.lr_scheduler import ExponentialLR
 
 from lebm import checkpoint
 from lebm.model import LatentEBM
 from train import cards, evaluation
-from train.algorithm1 import Iteration, learning_iteration
+from train.algorithm1 import Iteration
 from train.config import TrainConfig
 from train.data import Dataset, to_model_range
+from train.methods import METHODS
 from train.run_dir import CsvLog, RunDir, RunError
 
 STATE_VERSION = 2
@@ -64,25 +64,22 @@ class Trainer:
             torch.set_num_threads(config.threads)
         self.fabric = _fabric(config)
         torch.manual_seed(config.seed)  # the weights' initial values; nothing else draws from it
-        self.model = LatentEBM(config.model).to(self.fabric.device)
-        options = config.optimizer
-        self.prior_optimizer = Adam(self.model.prior.parameters(), options.lr_prior, options.betas)
-        self.generator_optimizer = Adam(
-            self.model.generator.parameters(), options.lr_generator, options.betas
-        )
-        self.schedulers = [
-            ExponentialLR(optimizer, options.lr_decay)
-            for optimizer in (self.prior_optimizer, self.generator_optimizer)
-        ]
         self.rng = torch.Generator(self.fabric.device).manual_seed(config.seed)
+        self.method = METHODS[config.method](config, dataset.train, self.fabric, generator=self.rng)
+        self.schedulers = [
+            ExponentialLR(optimizer, config.optimizer.lr_decay)
+            for optimizer in self.method.optimizers.values()
+        ]
         self.step = 0
         self.seconds = 0.0
         self._stopping = False
         self._watched = (0, time.perf_counter())
         self._epoch_order: tuple[int, Tensor] = (-1, torch.empty(0))
-        self.memory: Tensor | None = None
-        if config.posterior_chains == "persistent":
-            self.memory = self._base_noise(len(dataset.train)).cpu()
+
+    @property
+    def model(self) -> LatentEBM:
+        """The model that learns."""
+        return self.method.model
 
     @property
     def steps_per_epoch(self) -> int:
@@ -155,29 +152,12 @@ class Trainer:
         return stopping
 
     def _iterate(self) -> Iteration:
-        """One mini-batch of Algorithm 1 (its step 1 is here)."""
-        config = self.config
+        """One mini-batch (step 1 of Algorithm 1) and what the method learns from it."""
         epoch, position = divmod(self.step, self.steps_per_epoch)
-        rows = self._order(epoch)[position * config.batch_size :][: config.batch_size]
+        size = self.config.batch_size
+        rows = self._order(epoch)[position * size :][:size]
         x = self.fabric.to_device(to_model_range(self.dataset.train[rows]))
-        if self.memory is None:
-            z_plus_start = self._base_noise(len(rows))
-        else:
-            z_plus_start = self.fabric.to_device(self.memory[rows])
-        iteration = learning_iteration(
-            self.model,
-            x,
-            z_plus_start,
-            self.prior_optimizer,
-            self.generator_optimizer,
-            config.prior_sampler,
-            config.posterior_sampler,
-            generator=self.rng,
-            autocast=self.fabric.autocast,
-        )
-        if self.memory is not None:
-            self.memory[rows] = iteration.z_plus.cpu()
-        return iteration
+        return self.method.iteration(x, rows, generator=self.rng)
 
     def _order(self, epoch: int) -> Tensor:
         """The training rows in this epoch's order, a function of seed and epoch alone."""
@@ -187,9 +167,6 @@ class Trainer:
             self._epoch_order = (epoch, rows)
         return self._epoch_order[1]
 
-    def _base_noise(self, n: int) -> Tensor:
-        return self.model.prior.sample_base(n, generator=self.rng)
-
     def _metrics(self, iteration: Iteration) -> dict[str, float]:
         """The iteration's scalars as a row.
 
@@ -197,16 +174,16 @@ class Trainer:
             DivergedRun: on a value that is not finite or a chain beyond its radius.
         """
         names = list(iteration.metrics)
-        values = torch.stack([iteration.metrics[name] for name in names]).tolist()  # one wait
+        values = torch.stack(list(iteration.metrics.values())).tolist()  # one wait
         row = dict(zip(names, values, strict=True))
-        row["mse"] = self._mse(row["nll_given_z"])
+        row["mse"] *= evaluation.mse_scale(self.dataset.test)
         config = self.config
         limits = {
             "z_minus_max": config.prior_sampler.max_radius,
             "z_plus_max": config.posterior_sampler.max_radius,
         }
         wrong = [f"{name} is not finite" for name in names if not math.isfinite(row[name])]
-        wrong += [f"{name} is beyond {r:g}" for name, r in limits.items() if row[name] > r]
+        wrong += [f"{n} is beyond {r:g}" for n, r in limits.items() if row.get(n, 0) > r]
         if not wrong:
             return row
         good = self.run.checkpoints()
@@ -216,12 +193,6 @@ class Trainer:
             "size, or another seed"
         )
 
-    def _mse(self, nll_given_z: float) -> float:
-        """The squared error inside -log p_β(x|z), on the scale of `reconstruction_mse`."""
-        sq_error = 2 * self.model.noise_std**2 * (nll_given_z - self.model.log_norm)
-        n_values = math.prod(self.config.model.data_shape)
-        return sq_error / n_values * evaluation.mse_scale(self.dataset.test)
-
     def _stamp(self) -> dict[str, float]:
         epoch = self.step / self.steps_per_epoch
         return {"step": self.step, "epoch": round(epoch, 4), "seconds": round(self.seconds, 2)}
@@ -230,15 +201,13 @@ class Trainer:
         """Pictures, evaluation row, model file, and last the state that says they are there."""
         config, test = self.config, self.dataset.test
         self.model.eval()
+        self.method.prepare_model()
+        reconstruct = self.method.reconstruct
+        folder = self.run.path / "samples"
         evaluation.save_samples(
-            self.model,
-            test,
-            config.prior_sampler,
-            config.reconstruction,
-            self.run.path / "samples",
-            self.step,
+            self.model, reconstruct, test, config.prior_sampler, folder, self.step
         )
-        row = evaluation.evaluate(self.model, test, config.reconstruction)
+        row = evaluation.evaluate(self.model, reconstruct, test)
         log.add(self._stamp() | row)
         card = cards.run_card(
             config,
@@ -250,8 +219,7 @@ class Trainer:
                 "epochs": round(self.step / self.steps_per_epoch, 2),
                 "minutes": round(self.seconds / 60, 1),
                 "hardware": cards.hardware(self.fabric.device),
-                "parameters of f": _count(self.model.prior),
-                "parameters of g": _count(self.model.generator),
+                **self.method.facts(),
             },
             evaluated=row,
         )
@@ -267,12 +235,9 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "n_examples": len(self.dataset.train),
-            "model": self.model.state_dict(),
-            "prior_optimizer": self.prior_optimizer.state_dict(),
-            "generator_optimizer": self.generator_optimizer.state_dict(),
             "schedulers": [s.state_dict() for s in self.schedulers],
             "rng": self.rng.get_state(),
-            "memory": self.memory,
+            **self.method.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -289,14 +254,10 @@ class Trainer:
                 f"now has {len(self.dataset.train)}: bring back the old data, or start a new run"
             )
         try:
-            self.model.load_state_dict(state["model"])
-            self.prior_optimizer.load_state_dict(state["prior_optimizer"])
-            self.generator_optimizer.load_state_dict(state["generator_optimizer"])
+            self.method.load_state_dict(state)
             for scheduler, saved in zip(self.schedulers, state["schedulers"], strict=True):
                 scheduler.load_state_dict(saved)
             self.rng.set_state(state["rng"])
-            if self.memory is not None:
-                self.memory.copy_(state["memory"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             self.command = state["command"]
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
@@ -314,7 +275,3 @@ def _fabric(config: TrainConfig) -> Fabric:
             f"--accelerator {config.accelerator} with --precision {config.precision} cannot be "
             f"used here: {str(error).splitlines()[0]}"
         ) from error
-
-
-def _count(module: torch.nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())

@@ -19,10 +19,17 @@ def silence(model) -> None:
         torch.nn.init.zeros_(parameter)
 
 
+def mse(model, test, *, seed: int = 0, batch: int = 256) -> float:
+    """Of reconstructions by `CHAIN`."""
+    reconstruct = evaluation.by_langevin(model, CHAIN)
+    device = torch.device("cpu")
+    return evaluation.reconstruction_mse(reconstruct, test, seed=seed, device=device, batch=batch)
+
+
 def test_mse_of_points_is_in_their_own_units(make_model, points):
     model = make_model(data_shape=(2,)).float()
     silence(model)
-    ours = evaluation.reconstruction_mse(model, points.test, CHAIN, seed=0)
+    ours = mse(model, points.test)
     assert ours == pytest.approx(points.test.square().mean().item(), rel=1e-6)
 
 
@@ -30,25 +37,20 @@ def test_mse_of_images_is_on_the_scale_from_0_to_1(make_model, images):
     model = make_model(data_shape=(1, 8, 8)).float()
     silence(model)
     grey = (to_model_range(images.test) + 1) / 2
-    ours = evaluation.reconstruction_mse(model, images.test, CHAIN, seed=0)
+    ours = mse(model, images.test)
     assert ours == pytest.approx((grey - 0.5).square().mean().item(), rel=1e-6)
 
 
 def test_mse_weighs_every_example_alike_whatever_the_batch(make_model, points):
     model = make_model(data_shape=(2,)).float()
     silence(model)
-    whole, uneven = (
-        evaluation.reconstruction_mse(model, points.test, CHAIN, seed=0, batch=batch)
-        for batch in (256, 5)
-    )
+    whole, uneven = (mse(model, points.test, batch=batch) for batch in (256, 5))
     assert whole == pytest.approx(uneven, rel=1e-6)
 
 
 def test_mse_follows_its_seed(make_model, points):
     model = make_model(data_shape=(2,)).float()
-    a, b, c = (
-        evaluation.reconstruction_mse(model, points.test, CHAIN, seed=seed) for seed in (1, 1, 2)
-    )
+    a, b, c = (mse(model, points.test, seed=seed) for seed in (1, 1, 2))
     assert a == b
     assert a != c
 
@@ -73,7 +75,8 @@ def test_samples_are_the_same_pictures_every_time(kind, size, make_model, reques
     model = make_model(latent_dim=2, data_shape=dataset.data_shape).float()
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        evaluation.save_samples(model, dataset.test, CHAIN, CHAIN, tmp_path / name, step=7)
+        reconstruct = evaluation.by_langevin(model, CHAIN)
+        evaluation.save_samples(model, reconstruct, dataset.test, CHAIN, tmp_path / name, step=7)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert files == [f"{k}-000007.png" for k in ("gaussian", "prior", "reconstruction")]
     for file in files:

@@ -78,7 +78,8 @@ def test_evaluation_rows_are_those_of_the_checkpoint(start, make_config, points,
     trainer.fit()
     model, card = lebm.load(trainer.run.checkpoints()[-1])
     rows = columns(tmp_path / "run" / "evaluation.csv")
-    again = evaluation.reconstruction_mse(model, points.test, card.reconstruction_sampler, seed=0)
+    reconstruct = evaluation.by_langevin(model, card.reconstruction_sampler)
+    again = evaluation.evaluate(model, reconstruct, points.test)["test_mse"]
     assert rows["test_mse"][-1] == pytest.approx(again, rel=1e-5)
     exact = evaluation.exact_log_prob(model, points.test)
     assert rows["log_prob"][-1] == pytest.approx(exact, abs=1e-6)
@@ -101,8 +102,10 @@ def test_every_epoch_visits_every_example_once(start, make_config, points, tmp_p
     """A remembered chain moves when its example is visited."""
     config, moved = make_config(posterior_chains="persistent", epochs=1), []
     trainer = start(config, points, tmp_path / "run")
-    before = trainer.memory.clone()
-    trainer.fit(lambda _: moved.append(int((trainer.memory != before).all(1).sum())))
+    before = trainer.method.memory["memory"].clone()
+    trainer.fit(
+        lambda _: moved.append(int((trainer.method.memory["memory"] != before).all(1).sum()))
+    )
     assert moved == [8, 16, 24, 32, 40, 48, 50]
 
 
@@ -130,7 +133,8 @@ def test_the_logged_mse_of_images_is_on_the_scale_from_0_to_1(start, make_config
 def test_learning_rates_decay_after_each_epoch(start, make_config, points, tmp_path):
     trainer = start(make_config(), points, tmp_path / "run")
     trainer.fit()
-    for optimizer in (trainer.prior_optimizer, trainer.generator_optimizer):
+    assert trainer.method.optimizers.keys() == {"prior", "generator"}
+    for optimizer in trainer.method.optimizers.values():
         assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * 0.9**3)
 
 

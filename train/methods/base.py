@@ -1,0 +1,119 @@
+"""What a training run knows of its method: the interface, and what methods share."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from lebm.model import LatentEBM, ModelConfig
+from train.algorithm1 import Iteration
+from train.config import TrainConfig
+
+
+class Method(ABC):
+    """One way to learn a model: its networks, their optimisers, and what an iteration does.
+
+    A subclass adds to `networks` and `optimizers` in its `__init__` and says in `iteration` how
+    they learn. All that it leaves to the explorer is `model`, which every checkpoint holds.
+
+    Args:
+        config: the run's settings.
+        train: the training examples, as the data set holds them.
+        fabric: device and precision.
+        generator: source of what is drawn before the first iteration.
+
+    Raises:
+        ValueError: if no such model can be built.
+
+    Attributes:
+        model: what is saved, sampled and looked at.
+        networks: name -> network whose weights are part of the state to resume from.
+        optimizers: name -> its optimiser; the learning rates of all decay alike.
+        memory: name -> tensor that iterations read and write, such as remembered chains.
+    """
+
+    #: Names of metrics for the progress line, beside the error.
+    headline: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self, config: TrainConfig, train: Tensor, fabric: Fabric, *, generator: torch.Generator
+    ) -> None:
+        self.config, self.train, self.fabric = config, train, fabric
+        self.model = LatentEBM(self.model_config(config.model)).to(fabric.device)
+        self.networks: dict[str, nn.Module] = {"model": self.model}
+        self.optimizers: dict[str, Optimizer] = {}
+        self.memory: dict[str, Tensor] = {}
+
+    @classmethod
+    def model_config(cls, config: ModelConfig) -> ModelConfig:
+        """The model that this method learns, at the sizes that the run asks for."""
+        return config
+
+    @abstractmethod
+    def iteration(self, x: Tensor, rows: Tensor, *, generator: torch.Generator) -> Iteration:
+        """Learn from one mini-batch.
+
+        The metrics hold at least "mse", the squared error of this batch's reconstructions, mean
+        over examples and values, in the units of x.
+
+        Args:
+            x: the examples, `(n, *data_shape)`, on the run's device.
+            rows: their rows in the training data, `(n,)`.
+            generator: source of all noise.
+        """
+
+    @abstractmethod
+    def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
+        """g(z) with z inferred from x as this method infers it, `(n, *data_shape)`."""
+
+    def prepare_model(self) -> None:  # noqa: B027  (most have nothing to do)
+        """Bring `model` up to date before it is saved, where learning alone does not."""
+
+    def facts(self) -> dict[str, str | int | float]:
+        """What the model's card says of this method: label -> value."""
+        return {
+            f"parameters of {symbol}": count_parameters(network)
+            for symbol, network in (("f", self.model.prior.f), ("g", self.model.generator))
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that this method changes during a run, as plain containers and tensors."""
+        states = {name: network.state_dict() for name, network in self.networks.items()}
+        for name, optimizer in self.optimizers.items():
+            states[f"{name}_optimizer"] = optimizer.state_dict()
+        return states | self.memory
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where `state_dict` was taken; whatever else `state` holds is passed over.
+
+        Raises:
+            RuntimeError, LookupError, ValueError, TypeError, AttributeError: if it does not fit.
+        """
+        for name, network in self.networks.items():
+            network.load_state_dict(state[name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state[f"{name}_optimizer"])
+        for name, tensor in self.memory.items():
+            tensor.copy_(state[name])
+
+    def adam(self, *networks: nn.Module, lr: float) -> Adam:
+        """The run's Adam over the parameters of these networks."""
+        parameters = [p for network in networks for p in network.parameters()]
+        return Adam(parameters, lr, self.config.optimizer.betas)
+
+
+def mse_given_z(model: LatentEBM, nll_given_z: Tensor) -> Tensor:
+    """The squared error a value inside a mean -log p_β(x|z), in the units of x."""
+    n_values = math.prod(model.config.data_shape)
+    return 2 * model.noise_std**2 * (nll_given_z - model.log_norm) / n_values
+
+
+def count_parameters(module: nn.Module) -> int:
+    """How many numbers a network has to learn."""
+    return sum(p.numel() for p in module.parameters())

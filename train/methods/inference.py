@@ -1,0 +1,46 @@
+"""What methods without an encoder share: z⁺ of an example by a chain on its posterior."""
+
+from __future__ import annotations
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from train.config import TrainConfig
+from train.methods.base import Method
+
+
+class LangevinInference(Method):
+    """A method whose posterior samples come from Langevin chains.
+
+    The chains start at p_0 noise, or where the same example's chain ended an epoch ago.
+    """
+
+    def __init__(
+        self, config: TrainConfig, train: Tensor, fabric: Fabric, *, generator: torch.Generator
+    ) -> None:
+        super().__init__(config, train, fabric, generator=generator)
+        if config.posterior_chains == "persistent":
+            start = self.model.prior.sample_base(len(train), generator=generator)
+            self.memory["memory"] = start.cpu()
+
+    def posterior_start(self, rows: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Where the chains of these examples start, `(n, latent_dim)`."""
+        if "memory" in self.memory:
+            return self.fabric.to_device(self.memory["memory"][rows])
+        return self.model.prior.sample_base(len(rows), generator=generator)
+
+    def remember(self, rows: Tensor, z_plus: Tensor) -> None:
+        """Keep where the chains of these examples ended, if the run wants that."""
+        if "memory" in self.memory:
+            self.memory["memory"][rows] = z_plus.cpu()
+
+    def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
+        """g(z) with z from the run's reconstruction chain, which starts at p_0 noise."""
+        return self.model.reconstruct(x, self.config.reconstruction, generator=generator)
+
+    def facts(self) -> dict[str, str | int | float]:
+        """As every method's, with the posterior chain."""
+        k1 = self.config.posterior_sampler
+        chain = f"K₁ = {k1.n_steps}, s = {k1.step_size:g}, {self.config.posterior_chains}"
+        return {"posterior chain": chain} | super().facts()

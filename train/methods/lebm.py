@@ -1,0 +1,51 @@
+"""The latent-space energy-based prior, learned by Algorithm 1 (Pang et al. 2020)."""
+
+from __future__ import annotations
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from train.algorithm1 import Iteration, learning_iteration
+from train.config import TrainConfig
+from train.methods.base import mse_given_z
+from train.methods.inference import LangevinInference
+
+
+class LEBM(LangevinInference):
+    """Prior and generator by maximum likelihood, z⁻ and z⁺ by Langevin chains.
+
+    Source: Pang et al. 2020, "Learning Latent Space Energy-Based Prior Model", Algorithm 1.
+    """
+
+    headline = ("f_gap", "grad_norm_prior", "grad_norm_generator")
+
+    def __init__(
+        self, config: TrainConfig, train: Tensor, fabric: Fabric, *, generator: torch.Generator
+    ) -> None:
+        super().__init__(config, train, fabric, generator=generator)
+        rates = config.optimizer
+        self.optimizers["prior"] = self.adam(self.model.prior, lr=rates.lr_prior)
+        self.optimizers["generator"] = self.adam(self.model.generator, lr=rates.lr_generator)
+
+    def iteration(self, x: Tensor, rows: Tensor, *, generator: torch.Generator) -> Iteration:
+        """Steps 2 to 5 of Algorithm 1."""
+        iteration = learning_iteration(
+            self.model,
+            x,
+            self.posterior_start(rows, generator=generator),
+            self.optimizers["prior"],
+            self.optimizers["generator"],
+            self.config.prior_sampler,
+            self.config.posterior_sampler,
+            generator=generator,
+            autocast=self.fabric.autocast,
+        )
+        self.remember(rows, iteration.z_plus)
+        iteration.metrics["mse"] = mse_given_z(self.model, iteration.metrics["nll_given_z"])
+        return iteration
+
+    def facts(self) -> dict[str, str | int | float]:
+        """As every method's, with both chains."""
+        k0 = self.config.prior_sampler
+        return {"prior chain": f"K₀ = {k0.n_steps}, s = {k0.step_size:g}"} | super().facts()
