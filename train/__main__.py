@@ -6,6 +6,8 @@ import logging
 import shlex
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
@@ -18,10 +20,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
-from train import data
+from train import data, run_lock
 from train.config import TrainConfig
 from train.presets import PRESETS
-from train.run_dir import RunDir, RunError
+from train.run_dir import End, RunDir, RunError
 from train.trainer import DivergedRun, Progress, Trainer
 
 
@@ -40,8 +42,9 @@ def main() -> int:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # we say what matters
     console = Console(soft_wrap=True, highlight=False)
     try:
-        trainer = _prepare(_parse_arguments(), console)
-        _train(trainer, console)
+        with ExitStack() as held:
+            trainer = _prepare(_parse_arguments(), console, held)
+            _train(trainer, console)
     except (ValueError, data.DatasetUnavailable, RunError, DivergedRun) as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(
             f"error: {error}", style="red", markup=False
@@ -63,14 +66,16 @@ def _parse_arguments() -> TrainConfig | Resume:
     return tyro.cli(command, prog="python -m train", description=__doc__)
 
 
-def _prepare(arguments: TrainConfig | Resume, console: Console) -> Trainer:
-    """A trainer that stands where the run is to begin; its folder exists."""
+def _prepare(arguments: TrainConfig | Resume, console: Console, held: ExitStack) -> Trainer:
+    """A trainer that stands where the run is to begin; its folder exists and is locked."""
     if isinstance(arguments, Resume):
+        RunDir(arguments.run).config()  # is there a run?
+        held.enter_context(run_lock.hold(arguments.run))
         trainer = _resume(arguments)
     else:
         run = RunDir.choose(arguments.out, preset=sys.argv[1])
-        command = shlex.join(["python", "-m", "train", *sys.argv[1:]])
-        trainer = Trainer(arguments, _load(arguments), run, command)
+        trainer = Trainer(arguments, _load(arguments), run, _command())
+        held.enter_context(run_lock.hold(run.path))
         run.create(arguments)
     dataset = trainer.dataset
     if dataset.skipped:
@@ -91,7 +96,7 @@ def _resume(arguments: Resume) -> Trainer:
         config = replace(config, epochs=arguments.epochs)
     trainer = Trainer(config, _load(config), run, command="")
     if state is None:
-        trainer.command = shlex.join(["python", "-m", "train", *sys.argv[1:]])
+        trainer.command = _command()
     else:
         trainer.load_state_dict(state)
     if trainer.step > trainer.n_steps:
@@ -101,6 +106,11 @@ def _resume(arguments: Resume) -> Trainer:
         )
     run.create(config)
     return trainer
+
+
+def _command() -> str:
+    """The command line as it was typed, without where this program lies."""
+    return shlex.join(["python", "-m", "train", *sys.argv[1:]])
 
 
 def _load(config: TrainConfig) -> data.Dataset:
@@ -131,7 +141,7 @@ def _train(trainer: Trainer, console: Console) -> None:
             if not console.is_terminal and progress.saved:
                 console.print(f"{progress.step}/{progress.n_steps} {line}", markup=False)
 
-        finished = trainer.fit(watch)
+        finished = _fit(trainer, watch)
     if finished:
         console.print(f"done: {trainer.run.checkpoints()[-1]}", markup=False)
     else:
@@ -140,6 +150,23 @@ def _train(trainer: Trainer, console: Console) -> None:
             f"`python -m train resume {trainer.run.path}`",
             markup=False,
         )
+
+
+def _fit(trainer: Trainer, watch: Callable[[Progress], None]) -> bool:
+    """Train; whatever the end, the run's folder says how it came."""
+    how, sentence = "failed", ""
+    trainer.run.forget_end()
+    try:
+        finished = trainer.fit(watch)
+        how = "finished" if finished else "stopped"
+    except (DivergedRun, RunError) as error:
+        how = "diverged" if isinstance(error, DivergedRun) else "failed"
+        sentence = str(error)
+        raise
+    finally:
+        with suppress(OSError):  # a full disk has been complained of already
+            trainer.run.save_end(End(how, trainer.step, sentence))
+    return finished
 
 
 def _describe(progress: Progress, headline: tuple[str, ...]) -> str:

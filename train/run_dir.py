@@ -6,6 +6,8 @@
     samples/              pictures at every checkpoint, from fixed seeds
     checkpoints/          step-000500.safetensors, ...: models that library and app open
     state.pt              weights, optimisers, RNG, position: what resuming needs
+    end.json              how its last process ended; absent while one runs and after a kill
+    lock                  held by the process that trains (`train.run_lock`)
 
 Files are replaced atomically, so a kill at any moment leaves the old one or the new one.
 """
@@ -18,7 +20,7 @@ import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import torch
@@ -37,6 +39,17 @@ class RunError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """How the last process of a run ended."""
+
+    how: Literal["finished", "stopped", "diverged", "failed"]
+    step: int
+    """Iterations done."""
+    sentence: str = ""
+    """What went wrong and what to do, for "diverged" and "failed"."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunDir:
     """Paths and files of one run; `choose` a new one, then `create` it."""
 
@@ -49,7 +62,7 @@ class RunDir:
         Raises:
             RunError: if `out` already holds a run.
         """
-        path = out or _first_free(Path("runs") / preset)
+        path = out or first_free(Path("runs") / preset)
         if (path / "config.json").exists():
             raise RunError(
                 f"{path} already holds a run: continue it with `python -m train resume {path}`, "
@@ -82,6 +95,25 @@ class RunDir:
             raise RunError(f"{self.path} holds no run: {error.strerror} (config.json)") from error
         except (msgspec.DecodeError, RecursionError) as error:
             raise RunError(f"{self.path / 'config.json'} is damaged: {error}") from error
+
+    def save_end(self, end: End) -> None:
+        """Say how this process ended.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        atomic_write(self.path / "end.json", msgspec.json.encode(end))
+
+    def forget_end(self) -> None:
+        """A process begins; should it be killed, nothing else is said."""
+        (self.path / "end.json").unlink(missing_ok=True)
+
+    def end(self) -> End | None:
+        """How the last process ended; None while it runs and after a kill."""
+        try:
+            return msgspec.json.decode((self.path / "end.json").read_bytes(), type=End)
+        except (OSError, msgspec.DecodeError):
+            return None
 
     def checkpoints(self) -> list[Path]:
         """Model files, oldest first; whatever else lies there is passed over."""
@@ -172,7 +204,8 @@ def _step(row: dict[str, str | None]) -> float:
     return int(text) if whole else float("inf")
 
 
-def _first_free(path: Path) -> Path:
+def first_free(path: Path) -> Path:
+    """The path itself, or the first of path-2, path-3, ... at which nothing lies."""
     candidate, number = path, 1
     while candidate.exists():
         number += 1

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import lebm
+from train import run_lock
 from train.presets import PRESETS
-from train.run_dir import RunDir
+from train.run_dir import End, RunDir
 
 OPTIONS = {
     "epochs": 1,
@@ -141,12 +142,33 @@ def test_a_damaged_run_is_refused_in_one_line(name, command, tmp_path):
     assert len(text.splitlines()) == 1
 
 
+def test_a_run_says_how_it_ended(command, monkeypatch):
+    run = RunDir(Path("runs/ring"))
+    command("ring", *TINY)
+    assert run.end() == End("finished", 5)
+    monkeypatch.setattr("train.trainer.Trainer.fit", lambda trainer, watch: False)
+    command("resume", "runs/ring", "--epochs", "2")
+    assert run.end() == End("stopped", 5)
+
+
+def test_a_run_that_another_process_trains_is_left_alone(command):
+    command("ring", *TINY)
+    before = RunDir(Path("runs/ring")).config()
+    with run_lock.hold(Path("runs/ring")):
+        status, text = command("resume", "runs/ring", "--epochs", "2")
+    assert status == 1
+    assert "error: runs/ring is being trained by process" in text
+    assert RunDir(Path("runs/ring")).config() == before
+
+
 def test_divergence_is_one_line_and_status_1(command):
     status, text = command("ring", *TINY, "--prior-sampler.step-size", "1e6", "--log-every", "1")
     assert status == 1
     header, error = text.splitlines()
     assert header.startswith("runs/ring: ring, 10000 examples, 5 iterations to go")
     assert error.startswith("error: diverged at step 1:")
+    end = RunDir(Path("runs/ring")).end()
+    assert (end.how, error) == ("diverged", f"error: {end.sentence}")
 
 
 def test_digits_train_too(command):
