@@ -23,7 +23,7 @@ from rich.progress import Progress as ProgressBar
 from train import data, run_lock
 from train.config import TrainConfig
 from train.presets import PRESETS
-from train.run_dir import End, RunDir, RunError
+from train.run_dir import End, RunDir, RunError, first_free
 from train.trainer import DivergedRun, Progress, Trainer
 
 
@@ -35,6 +35,23 @@ class Resume:
     """The run's directory."""
     epochs: int | None = None
     """A new total number of epochs; without it, as the run was started."""
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """Go back to where a run saved last, and on from there with another seed and lower rates.
+
+    The new run has a folder of its own, with the curves and checkpoints up to that point.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """The run's directory, of a run that diverged, say."""
+    seed: int | None = None
+    """Of the order of the data and all chains from here on; without it, the run's plus 1."""
+    lr_scale: float = 0.5
+    """Both learning rates are multiplied by this; above 0."""
+    out: Path | None = None
+    """The new run's directory; default RUN-2, or the next free RUN-3, ..."""
 
 
 def main() -> int:
@@ -56,22 +73,27 @@ def main() -> int:
     return 0
 
 
-def _parse_arguments() -> TrainConfig | Resume:
+def _parse_arguments() -> TrainConfig | Resume | Rewind:
     presets = [
         Annotated[TrainConfig, tyro.conf.subcommand(name, default=config, description=line)]
         for name, (line, config) in PRESETS.items()
     ]
     resume = Annotated[Resume, tyro.conf.subcommand("resume")]
-    command: Any = reduce(or_, [*presets, resume])
+    rewind = Annotated[Rewind, tyro.conf.subcommand("rewind")]
+    command: Any = reduce(or_, [*presets, resume, rewind])
     return tyro.cli(command, prog="python -m train", description=__doc__)
 
 
-def _prepare(arguments: TrainConfig | Resume, console: Console, held: ExitStack) -> Trainer:
+def _prepare(
+    arguments: TrainConfig | Resume | Rewind, console: Console, held: ExitStack
+) -> Trainer:
     """A trainer that stands where the run is to begin; its folder exists and is locked."""
     if isinstance(arguments, Resume):
         RunDir(arguments.run).config()  # is there a run?
         held.enter_context(run_lock.hold(arguments.run))
         trainer = _resume(arguments)
+    elif isinstance(arguments, Rewind):
+        trainer = _rewind(arguments, held)
     else:
         run = RunDir.choose(arguments.out, preset=sys.argv[1])
         trainer = Trainer(arguments, _load(arguments), run, _command())
@@ -105,6 +127,29 @@ def _resume(arguments: Resume) -> Trainer:
             f"{trainer.n_steps}: give more --epochs"
         )
     run.create(config)
+    return trainer
+
+
+def _rewind(arguments: Rewind, held: ExitStack) -> Trainer:
+    """The trainer of a new run that stands where an earlier one saved last."""
+    old = RunDir(arguments.run)
+    config, state = old.config(), old.load_state()
+    if state is None:
+        raise RunError(f"{old.path} saved nothing to go back to: start it anew")
+    optimizer = replace(
+        config.optimizer,
+        lr_prior=config.optimizer.lr_prior * arguments.lr_scale,
+        lr_generator=config.optimizer.lr_generator * arguments.lr_scale,
+    )
+    seed = config.seed + 1 if arguments.seed is None else arguments.seed
+    config = replace(config, seed=seed, optimizer=optimizer)
+    run = RunDir.choose(arguments.out or first_free(old.path), preset="")
+    trainer = Trainer(config, _load(config), run, _command())
+    trainer.take_over(state)
+    held.enter_context(run_lock.hold(run.path))
+    old.copy_history(run, trainer.step)
+    run.create(config)
+    run.save_state(trainer.state_dict())
     return trainer
 
 
@@ -153,20 +198,21 @@ def _train(trainer: Trainer, console: Console) -> None:
 
 
 def _fit(trainer: Trainer, watch: Callable[[Progress], None]) -> bool:
-    """Train; whatever the end, the run's folder says how it came."""
-    how, sentence = "failed", ""
+    """Train; the run's folder says how it ended."""
     trainer.run.forget_end()
     try:
         finished = trainer.fit(watch)
-        how = "finished" if finished else "stopped"
     except (DivergedRun, RunError) as error:
-        how = "diverged" if isinstance(error, DivergedRun) else "failed"
-        sentence = str(error)
+        diverged = isinstance(error, DivergedRun)
+        _save_end(trainer.run, End("diverged" if diverged else "failed", trainer.step, str(error)))
         raise
-    finally:
-        with suppress(OSError):  # a full disk has been complained of already
-            trainer.run.save_end(End(how, trainer.step, sentence))
+    _save_end(trainer.run, End("finished" if finished else "stopped", trainer.step))
     return finished
+
+
+def _save_end(run: RunDir, end: End) -> None:
+    with suppress(OSError):  # a full disk has been complained of already
+        run.save_end(end)
 
 
 def _describe(progress: Progress, headline: tuple[str, ...]) -> str:

@@ -18,6 +18,7 @@ import csv
 import io
 import pickle
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -121,6 +122,23 @@ class RunDir:
         steps = {f: int(m[1]) for f in files if (m := _CHECKPOINT.fullmatch(f.name))}
         return sorted((f for f in steps if f.is_file()), key=steps.__getitem__)
 
+    def copy_history(self, to: RunDir, until: int) -> None:
+        """Copy logs, pictures and checkpoints up to a step into another run's folder.
+
+        Raises:
+            RunError: if something cannot be read or written.
+        """
+        logs = [self.path / "metrics.csv", self.path / "evaluation.csv"]  # cut back when opened
+        pictures = (self.path / "samples").glob("*-*.png")
+        numbered = [f for f in [*self.checkpoints(), *pictures] if _number(f) <= until]
+        try:
+            for folder in ("samples", "checkpoints"):
+                (to.path / folder).mkdir(parents=True, exist_ok=True)
+            for file in [*filter(Path.exists, logs), *numbered]:
+                shutil.copy(file, to.path / file.relative_to(self.path))
+        except OSError as error:
+            raise RunError(f"{self.path} cannot be copied: {error.strerror}") from error
+
     def checkpoint_path(self, step: int) -> Path:
         """Where the model of this step belongs."""
         return self.path / "checkpoints" / f"step-{step:06d}.safetensors"
@@ -202,6 +220,12 @@ def _step(row: dict[str, str | None]) -> float:
     text = row.get("step") or ""
     whole = None not in row.values() and text.isdecimal()
     return int(text) if whole else float("inf")
+
+
+def _number(file: Path) -> float:
+    """The step in a file's name; infinite where there is none."""
+    text = file.stem.rpartition("-")[2]
+    return int(text) if text.isdecimal() else float("inf")
 
 
 def first_free(path: Path) -> Path:

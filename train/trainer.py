@@ -266,6 +266,22 @@ class Trainer:
             ) from error
         self._watched = (self.step, time.perf_counter())
 
+    def take_over(self, state: dict[str, Any]) -> None:
+        """Stand where another run's state was taken, with the seed and the rates of this one.
+
+        Weights, moments, position and posterior chains are the other run's.
+
+        Raises:
+            RunError: as `load_state_dict`.
+        """
+        self.load_state_dict(state | {"rng": self.rng.get_state(), "command": self.command})
+        options = self.config.optimizer
+        rates = (options.lr_prior, options.lr_generator)
+        for scheduler, rate in zip(self.schedulers, rates, strict=True):
+            for group in scheduler.optimizer.param_groups:
+                group["initial_lr"] = rate
+                group["lr"] = rate * options.lr_decay**scheduler.last_epoch
+
 
 def _fabric(config: TrainConfig) -> Fabric:
     try:
