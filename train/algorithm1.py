@@ -35,6 +35,7 @@ class Iteration:
 def learning_iteration(
     model: LatentEBM,
     x: Tensor,
+    z_minus_start: Tensor,
     z_plus_start: Tensor,
     prior_optimizer: Optimizer,
     generator_optimizer: Optimizer,
@@ -49,6 +50,8 @@ def learning_iteration(
     Args:
         model: prior and generator.
         x: the mini-batch of step 1, `(n, *data_shape)`.
+        z_minus_start: where the prior chains start, `(n, latent_dim)`: p_0 noise (the paper's
+            short run), or where earlier chains ended (persistent chains).
         z_plus_start: where the posterior chains start, `(n, latent_dim)`: p_0 noise (the
             paper's short run), or the examples' last z⁺ (persistent chains).
         prior_optimizer: of α, learning rate η_0.
@@ -59,8 +62,7 @@ def learning_iteration(
         autocast: context of the passes through g_β, for mixed precision.
     """
     prior = model.prior
-    # Step 2, prior sampling: z⁻ by K_0 Langevin steps from p_0 (eq. 9).
-    z_minus_start = prior.sample_base(len(x), generator=generator)
+    # Step 2, prior sampling: z⁻ by K_0 Langevin steps (eq. 9).
     z_minus = langevin.sample(
         model.prior_density(), z_minus_start, prior_sampler, generator=generator
     )

@@ -48,11 +48,15 @@ class TrainConfig:
     model: ModelConfig
     """Sizes of prior and generator, and σ."""
     prior_sampler: LangevinConfig
-    """Prior chains of Algorithm 1, step 2 (K_0, s_0), from p_0 noise."""
+    """Prior chains of Algorithm 1, step 2 (K_0, s_0)."""
     posterior_sampler: LangevinConfig
     """Posterior chains of Algorithm 1, step 3 (K_1, s_1)."""
     method: MethodName = "lebm"
     """How to learn: "lebm" is Algorithm 1 of Pang et al. 2020, prior and generator together."""
+    prior_chains: Literal["short-run", "persistent"] = "short-run"
+    """Start prior chains from p_0 noise (the paper), or where 10,000 remembered chains stand."""
+    prior_restart: float = 0.05
+    """Share of persistent prior chains that begin again at p_0 noise, each iteration; 0 to 1."""
     posterior_chains: Literal["short-run", "persistent"] = "short-run"
     """Start posterior chains from p_0 noise (the paper), or where the same example's chain ended
     an epoch ago."""
@@ -89,6 +93,8 @@ class TrainConfig:
         for name in ("batch_size", "epochs", "save_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.prior_restart <= 1:
+            raise ValueError(f"prior_restart must be from 0 to 1, not {self.prior_restart}")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed must be from 0 to 2^63 - 1, not {self.seed}")
         if self.threads < 0:

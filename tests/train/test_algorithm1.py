@@ -27,15 +27,17 @@ def z_start() -> torch.Tensor:
 
 
 def iterate(model: LatentEBM, x, z_start, *, lr: tuple[float, float], seed: int = 0) -> Iteration:
+    generator = torch.Generator().manual_seed(seed)
     return learning_iteration(
         model,
         x,
+        model.prior.sample_base(len(x), generator=generator),
         z_start,
         SGD(model.prior.parameters(), lr[0]),
         SGD(model.generator.parameters(), lr[1]),
         PRIOR,
         POSTERIOR,
-        generator=torch.Generator().manual_seed(seed),
+        generator=generator,
     )
 
 

@@ -21,6 +21,9 @@ from train.config import OptimizerConfig
         ("seed", -1),
         ("seed", 2**63),
         ("threads", -1),
+        ("prior_restart", -0.1),
+        ("prior_restart", 1.1),
+        ("prior_restart", math.nan),
     ],
 )
 def test_a_setting_outside_its_range_is_named(name, value, make_config):

@@ -25,7 +25,7 @@ def test_a_run_stopped_within_an_epoch_ends_as_if_it_had_not_been(
     name, chains, start, resume, make_config, points, images, tmp_path, same_run
 ):
     dataset = points if name == "ring" else images
-    config = make_config(name, posterior_chains=chains)
+    config = make_config(name, posterior_chains=chains, prior_chains=chains)
     assert start(config, dataset, tmp_path / "whole").fit()
     stop_in_the_second_epoch(start(config, dataset, tmp_path / "pieces"))
     assert resume(config, dataset, tmp_path / "pieces").fit()
@@ -115,13 +115,24 @@ def test_the_card_keeps_the_command_that_started_the_run(
     assert card.facts["command"] == "python -m train tiny"
 
 
-MUTABLE = ["model", "prior_optimizer", "generator_optimizer", "schedulers", "rng", "memory", "step"]
+MUTABLE = [
+    "model",
+    "prior_optimizer",
+    "generator_optimizer",
+    "schedulers",
+    "rng",
+    "memory",
+    "replay",
+    "replay_iterations",
+    "step",
+]
 
 
 @pytest.fixture
 def saved(start, make_config, points, tmp_path):
     """A run that has saved its state, with remembered chains."""
-    trainer = start(make_config(posterior_chains="persistent"), points, tmp_path / "run")
+    config = make_config(posterior_chains="persistent", prior_chains="persistent")
+    trainer = start(config, points, tmp_path / "run")
     trainer.stop()
     trainer.fit()
     return trainer

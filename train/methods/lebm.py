@@ -10,6 +10,7 @@ from train.algorithm1 import Iteration, learning_iteration
 from train.config import TrainConfig
 from train.methods.base import mse_given_z
 from train.methods.inference import LangevinInference
+from train.methods.replay import CHAINS, PriorReplay
 
 
 class LEBM(LangevinInference):
@@ -27,13 +28,25 @@ class LEBM(LangevinInference):
         rates = config.optimizer
         self.optimizers["prior"] = self.adam(self.model.prior, lr=rates.lr_prior)
         self.optimizers["generator"] = self.adam(self.model.generator, lr=rates.lr_generator)
+        self.replay: PriorReplay | None = None
+        if config.prior_chains == "persistent":
+            latent_dim, size = self.model.prior.latent_dim, max(CHAINS, config.batch_size)
+            self.replay = PriorReplay(
+                latent_dim, config.prior_restart, config.seed, size, fabric.device
+            )
+            self.memory |= self.replay.memory
 
     def iteration(self, x: Tensor, rows: Tensor, *, generator: torch.Generator) -> Iteration:
         """Steps 2 to 5 of Algorithm 1."""
+        z_plus_start = self.posterior_start(rows, generator=generator)
+        z_minus_start = self.model.prior.sample_base(len(x), generator=generator)
+        if self.replay is not None:
+            z_minus_start = self.replay.start(z_minus_start)
         iteration = learning_iteration(
             self.model,
             x,
-            self.posterior_start(rows, generator=generator),
+            z_minus_start,
+            z_plus_start,
             self.optimizers["prior"],
             self.optimizers["generator"],
             self.config.prior_sampler,
@@ -42,10 +55,15 @@ class LEBM(LangevinInference):
             autocast=self.fabric.autocast,
         )
         self.remember(rows, iteration.z_plus)
+        if self.replay is not None:
+            self.replay.keep(iteration.z_minus)
         iteration.metrics["mse"] = mse_given_z(self.model, iteration.metrics["nll_given_z"])
         return iteration
 
     def facts(self) -> dict[str, str | int | float]:
         """As every method's, with both chains."""
-        k0 = self.config.prior_sampler
-        return {"prior chain": f"K₀ = {k0.n_steps}, s = {k0.step_size:g}"} | super().facts()
+        config, k0 = self.config, self.config.prior_sampler
+        chain = f"K₀ = {k0.n_steps}, s = {k0.step_size:g}, {config.prior_chains}"
+        if self.replay is not None:
+            chain += f", {config.prior_restart:.0%} restarted"
+        return {"prior chain": chain} | super().facts()
