@@ -26,7 +26,7 @@ from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
 
 FORMAT = "lebm"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2 adds priors that are no network, and layers of latents
 _MAX_HEADER = 2**20  # bytes of names, shapes and card
 MAX_BYTES = 2**31  # a file beyond 2 GiB is no model of this library
 

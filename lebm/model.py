@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,11 @@ from torch import Tensor, nn
 from lebm import langevin
 from lebm.density import LIKELIHOOD, LogDensity
 from lebm.generators import ConvGenerator, MLPGenerator
+from lebm.hierarchy import HierarchicalGenerator
 from lebm.langevin import LangevinConfig
 from lebm.neg_energy import Activation
 from lebm.prior import TiltedPrior
+from lebm.tilts import ExactTilt, MixtureTilt, NoTilt
 
 #: Largest size of a layer; far beyond any use, it keeps a made-up config from asking for all
 #: memory.
@@ -36,16 +39,29 @@ class ModelConfig:
     """Units in each of the two hidden layers of f_α."""
     prior_activation: Activation = "leaky_relu"
     """Activation of f_α."""
+    prior: Literal["tilted", "gaussian", "mixture"] = "tilted"
+    """What f is: the network f_α, 0 (the prior is N(0, I)), or the tilt whose prior is a mixture
+    of Gaussians. The training method chooses it."""
+    mixture_components: int = 10
+    """Gaussians in a mixture prior."""
+    latent_layers: int = 1
+    """Layers of latents over the generator, which share latent_dim evenly; 1 to 16. The training
+    method chooses it."""
 
     def __post_init__(self) -> None:
         sizes = {"latent_dim": self.latent_dim, "width": self.width}
-        sizes |= {"prior_hidden": self.prior_hidden}
+        sizes |= {name: getattr(self, name) for name in ("prior_hidden", "mixture_components")}
         sizes |= {f"data_shape[{i}]": length for i, length in enumerate(self.data_shape)}
         for name, value in sizes.items():
             if not 1 <= value <= MAX_LAYER:
                 raise ValueError(f"{name} must be from 1 to {MAX_LAYER}, not {value}")
         if not 1e-6 <= self.noise_std <= 1e6:
             raise ValueError(f"noise_std must be from 1e-6 to 1e6, not {self.noise_std}")
+        if not 1 <= self.latent_layers <= 16 or self.latent_dim % self.latent_layers:
+            raise ValueError(
+                "latent_layers must be from 1 to 16 and divide latent_dim, not "
+                f"{self.latent_layers} with latent_dim {self.latent_dim}"
+            )
         shape = self.data_shape
         square = len(shape) == 3 and shape[1] == shape[2]
         if not (len(shape) == 1 or square):
@@ -54,11 +70,27 @@ class ModelConfig:
             )
 
 
+def _build_prior(config: ModelConfig) -> TiltedPrior:
+    """The network is made whatever the prior is, so that a seed gives every method the same g."""
+    prior = TiltedPrior(config.latent_dim, config.prior_hidden, config.prior_activation)
+    if config.prior == "gaussian":
+        prior.f = NoTilt()
+    elif config.prior == "mixture":
+        prior.f = MixtureTilt(config.latent_dim, config.mixture_components)
+    return prior
+
+
 def _build_generator(config: ModelConfig) -> nn.Module:
+    layer_dim = config.latent_dim // config.latent_layers
+    bottom: nn.Module
     if len(config.data_shape) == 1:
-        return MLPGenerator(config.latent_dim, config.data_shape[0], config.width)
-    channels, size, _ = config.data_shape
-    return ConvGenerator(config.latent_dim, channels, size, config.width)
+        bottom = MLPGenerator(layer_dim, config.data_shape[0], config.width)
+    else:
+        channels, size, _ = config.data_shape
+        bottom = ConvGenerator(layer_dim, channels, size, config.width)
+    if config.latent_layers == 1:
+        return bottom
+    return HierarchicalGenerator(bottom, layer_dim, config.latent_layers, config.prior_hidden)
 
 
 class LatentEBM(nn.Module):
@@ -76,7 +108,7 @@ class LatentEBM(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.prior = TiltedPrior(config.latent_dim, config.prior_hidden, config.prior_activation)
+        self.prior = _build_prior(config)
         self.generator = _build_generator(config)
         self.noise_std = config.noise_std
 
@@ -116,6 +148,20 @@ class LatentEBM(nn.Module):
         """
         likelihood = {LIKELIHOOD: lambda z: self.log_likelihood(x, z)}
         return LogDensity(self.prior_density().terms | likelihood)
+
+    def sample_prior(
+        self, start: Tensor, config: LangevinConfig, *, generator: torch.Generator
+    ) -> Tensor:
+        """z from the prior, `(n, latent_dim)`: exactly where f allows it, else by a chain.
+
+        Args:
+            start: draws of p_0, `(n, latent_dim)`; where the chain starts.
+            config: the prior chain, for an f that has no exact draws.
+            generator: source of the noise.
+        """
+        if isinstance(self.prior.f, ExactTilt):
+            return self.prior.f.sample(start, generator=generator)
+        return langevin.sample(self.prior_density(), start, config, generator=generator)
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:

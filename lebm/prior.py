@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,7 @@ class TiltedPrior(nn.Module):
 
     def sample_base(self, n: int, *, generator: torch.Generator) -> Tensor:
         """n draws from p_0, shape `(n, latent_dim)`, on the device of the parameters."""
-        like = next(self.parameters())
+        like = next(chain(self.parameters(), self.buffers()))
         noise = torch.randn(n, self.latent_dim, generator=generator, device=generator.device)
         return noise.to(like)
 

@@ -28,6 +28,9 @@ CONFIGS = [
     ModelConfig(3, (5,), width=4, noise_std=0.1, prior_hidden=4, prior_activation="gelu"),
     ModelConfig(4, (1, 8, 8), width=2, prior_hidden=4),
     ModelConfig(4, (3, 32, 32), width=1, prior_hidden=4),
+    ModelConfig(3, (6,), width=2, prior="gaussian"),
+    ModelConfig(3, (7,), width=2, prior="mixture", mixture_components=4),
+    ModelConfig(6, (8,), width=2, prior="gaussian", latent_layers=3, prior_hidden=4),
 ]
 
 
