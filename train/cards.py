@@ -11,6 +11,7 @@ import tyro
 
 from lebm import zoo
 from lebm.checkpoint import CheckpointError, ModelCard, load
+from lebm.langevin import LangevinConfig
 from train.config import TrainConfig
 from train.evaluation import EVALUATED
 
@@ -46,6 +47,7 @@ def run_card(
     name: str,
     facts: dict[str, str | int | float],
     evaluated: dict[str, float],
+    prior_sampler: LangevinConfig,
 ) -> ModelCard:
     """The card of a run's checkpoint.
 
@@ -54,6 +56,7 @@ def run_card(
         name: the model's name.
         facts: what trainer and method know: command, iterations, hardware, chains and so on.
         evaluated: the row of evaluation.csv.
+        prior_sampler: the chain to sample the model's prior with.
     """
     optimizer = config.optimizer
     settings: dict[str, str | int | float] = {
@@ -71,7 +74,7 @@ def run_card(
     results: dict[str, str | int | float] = {_RESULTS[k]: v for k, v in evaluated.items()}
     return ModelCard(
         name=name,
-        prior_sampler=config.prior_sampler,
+        prior_sampler=prior_sampler,
         posterior_sampler=config.posterior_sampler,
         reconstruction_sampler=config.reconstruction,
         facts=settings | facts | results,

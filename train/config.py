@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ DatasetName = Literal[
     "pinwheel", "two-moons", "ring", "digits", "mnist", "fashion-mnist", "image-folder"
 ]
 
-MethodName = Literal["lebm"]
+MethodName = Literal["lebm", "vae", "2svae", "rae", "sri", "sri-5"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class OptimizerConfig:
     lr_prior: float = 2e-4
     """η_0, learning rate of f_α."""
     lr_generator: float = 5e-4
-    """η_1, learning rate of g_β."""
+    """η_1, learning rate of g_β, and of encoders where the method has them."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's betas."""
     lr_decay: float = 1.0
@@ -40,6 +41,21 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RAEConfig:
+    """What a regularised autoencoder minimises beside the squared error."""
+
+    latent_weight: float = 1e-4
+    """β, of the mean square of the codes; at least 0."""
+    generator_weight: float = 1e-7
+    """λ, of the sum of the generator's squared weights; at least 0."""
+
+    def __post_init__(self) -> None:
+        for name in ("latent_weight", "generator_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"rae.{name} must be at least 0, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
 class TrainConfig:
     """One training run."""
 
@@ -52,7 +68,9 @@ class TrainConfig:
     posterior_sampler: LangevinConfig
     """Posterior chains of Algorithm 1, step 3 (K_1, s_1)."""
     method: MethodName = "lebm"
-    """How to learn: "lebm" is Algorithm 1 of Pang et al. 2020, prior and generator together."""
+    """How to learn: "lebm" is Algorithm 1 of Pang et al. 2020, prior and generator together. The
+    others are the baselines of its Table 1 on the same generator: the VAE, the two-stage VAE, the
+    regularised autoencoder, short-run inference under N(0, I) with one or five latent layers."""
     prior_chains: Literal["short-run", "persistent"] = "short-run"
     """Start prior chains from p_0 noise (the paper), or where 10,000 remembered chains stand."""
     prior_restart: float = 0.05
@@ -66,6 +84,8 @@ class TrainConfig:
     """Posterior chain from p_0 noise for test reconstructions and for the model's card."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """Learning rates and their decay."""
+    rae: RAEConfig = field(default_factory=RAEConfig)
+    """Weights of the regularised autoencoder, where that is the method."""
     batch_size: int = 128
     """Examples an iteration, m in the paper."""
     epochs: int = 10
@@ -90,6 +110,10 @@ class TrainConfig:
     """CPU threads; 0 leaves the choice to torch."""
 
     def __post_init__(self) -> None:
+        if self.model.prior != "tilted" or self.model.latent_layers != 1:
+            raise ValueError(
+                "model.prior and model.latent_layers are chosen by the method: leave them out"
+            )
         for name in ("batch_size", "epochs", "save_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

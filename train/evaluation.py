@@ -9,7 +9,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from lebm import langevin
 from lebm.exact import PlaneGrid, log_marginal
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
@@ -99,7 +98,8 @@ def save_samples(
 ) -> None:
     """Pictures of a checkpoint, the same seeds at every step of a run.
 
-    `gaussian-*`: g_β of p_0 noise. `prior-*`: the same noise after the prior chain.
+    `gaussian-*`: g_β of p_0 noise. `prior-*`: samples of the prior, by the prior chain from the
+    same noise where it has no exact ones.
     `reconstruction-*`: held-out examples (odd columns) and their reconstructions (even ones).
     """
     device = next(model.parameters()).device
@@ -107,7 +107,7 @@ def save_samples(
     noise = ChainNoise(0, range(n_samples), model.config.latent_dim)
     start = noise.at(0).to(device)
     generator = torch.Generator(device).manual_seed(0)
-    end = langevin.sample(model.prior_density(), start, prior, generator=generator)
+    end = model.sample_prior(start, prior, generator=generator)
     x = to_model_range(test[: n_samples // 2]).to(device)
     again = reconstruct(x, generator=generator)
     pairs = torch.stack([x, again], 1).flatten(0, 1)

@@ -17,7 +17,6 @@ from torch.optim.lr_scheduler import ExponentialLR
 from lebm import checkpoint
 from lebm.model import LatentEBM
 from train import cards, evaluation
-from train.algorithm1 import Iteration
 from train.config import TrainConfig
 from train.data import Dataset, to_model_range
 from train.methods import METHODS
@@ -128,7 +127,7 @@ class Trainer:
     ) -> bool:
         """One iteration and what is due after it; returns whether it was saved to stop."""
         started = time.perf_counter()
-        iteration = self._iterate()
+        scalars = self._iterate()
         self.step += 1
         if self.step % self.steps_per_epoch == 0:
             for scheduler in self.schedulers:
@@ -137,7 +136,7 @@ class Trainer:
         log_due = last or self.step % self.config.log_every == 0
         save_due = last or self.step % self.config.save_every == 0
         stopping = self._stopping
-        metrics = self._metrics(iteration)  # raises rather than saves what has diverged
+        metrics = self._metrics(scalars)  # raises rather than saves what has diverged
         self.seconds += time.perf_counter() - started
         if log_due:
             metrics_log.add(self._stamp() | metrics)
@@ -151,7 +150,7 @@ class Trainer:
             watch(Progress(self.step, self.n_steps, rate, metrics, save_due))
         return stopping
 
-    def _iterate(self) -> Iteration:
+    def _iterate(self) -> dict[str, Tensor]:
         """One mini-batch (step 1 of Algorithm 1) and what the method learns from it."""
         epoch, position = divmod(self.step, self.steps_per_epoch)
         size = self.config.batch_size
@@ -167,22 +166,21 @@ class Trainer:
             self._epoch_order = (epoch, rows)
         return self._epoch_order[1]
 
-    def _metrics(self, iteration: Iteration) -> dict[str, float]:
+    def _metrics(self, scalars: dict[str, Tensor]) -> dict[str, float]:
         """The iteration's scalars as a row.
 
         Raises:
             DivergedRun: on a value that is not finite or a chain beyond its radius.
         """
-        names = list(iteration.metrics)
-        values = torch.stack(list(iteration.metrics.values())).tolist()  # one wait
-        row = dict(zip(names, values, strict=True))
+        values = torch.stack(list(scalars.values())).tolist()  # one wait
+        row = dict(zip(scalars, values, strict=True))
         row["mse"] *= evaluation.mse_scale(self.dataset.test)
         config = self.config
         limits = {
             "z_minus_max": config.prior_sampler.max_radius,
             "z_plus_max": config.posterior_sampler.max_radius,
         }
-        wrong = [f"{name} is not finite" for name in names if not math.isfinite(row[name])]
+        wrong = [f"{name} is not finite" for name in row if not math.isfinite(row[name])]
         wrong += [f"{n} is beyond {r:g}" for n, r in limits.items() if row.get(n, 0) > r]
         if not wrong:
             return row
@@ -222,6 +220,7 @@ class Trainer:
                 **self.method.facts(),
             },
             evaluated=row,
+            prior_sampler=self.method.prior_sampler(),
         )
         checkpoint.save(self.run.checkpoint_path(self.step), self.model, card)
         self.run.save_state(self.state_dict())

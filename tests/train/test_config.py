@@ -7,7 +7,8 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from train.config import OptimizerConfig
+from lebm.model import ModelConfig
+from train.config import OptimizerConfig, RAEConfig
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,20 @@ def test_a_setting_outside_its_range_is_named(name, value, make_config):
 def test_an_optimizer_setting_outside_its_range_is_named(name, value):
     with pytest.raises(ValueError, match=rf"optimizer\.{name} must lie in .*, not "):
         OptimizerConfig(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["latent_weight", "generator_weight"])
+@pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
+def test_a_weight_outside_its_range_is_named(name, value):
+    with pytest.raises(ValueError, match=rf"rae\.{name} must be at least 0, not "):
+        RAEConfig(**{name: value})
+
+
+@pytest.mark.parametrize("changes", [{"prior": "gaussian"}, {"latent_layers": 2}])
+def test_what_the_method_chooses_cannot_be_set(changes, make_config):
+    model = ModelConfig(latent_dim=2, data_shape=(2,), **changes)
+    with pytest.raises(ValueError, match="chosen by the method"):
+        make_config(model=model)
 
 
 def test_settings_are_frozen(make_config):

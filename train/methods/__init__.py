@@ -5,7 +5,18 @@ from __future__ import annotations
 from train.config import MethodName
 from train.methods.base import Method
 from train.methods.lebm import LEBM
+from train.methods.rae import RAE
+from train.methods.sri import SRI, SRI5
+from train.methods.two_stage_vae import TwoStageVAE
+from train.methods.vae import VAE
 
-METHODS: dict[MethodName, type[Method]] = {"lebm": LEBM}
+METHODS: dict[MethodName, type[Method]] = {
+    "lebm": LEBM,
+    "vae": VAE,
+    "2svae": TwoStageVAE,
+    "rae": RAE,
+    "sri": SRI,
+    "sri-5": SRI5,
+}
 
 __all__ = ["METHODS", "Method"]

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim import Adam, Optimizer
 
+from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
-from train.algorithm1 import Iteration
 from train.config import TrainConfig
 
 
@@ -56,11 +57,13 @@ class Method(ABC):
         return config
 
     @abstractmethod
-    def iteration(self, x: Tensor, rows: Tensor, *, generator: torch.Generator) -> Iteration:
-        """Learn from one mini-batch.
+    def iteration(
+        self, x: Tensor, rows: Tensor, *, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Learn from one mini-batch; returns scalars to log by name, left on the device.
 
-        The metrics hold at least "mse", the squared error of this batch's reconstructions, mean
-        over examples and values, in the units of x.
+        One of them is "mse", the squared error of this batch's reconstructions, mean over
+        examples and values, in the units of x.
 
         Args:
             x: the examples, `(n, *data_shape)`, on the run's device.
@@ -74,6 +77,10 @@ class Method(ABC):
 
     def prepare_model(self) -> None:  # noqa: B027  (most have nothing to do)
         """Bring `model` up to date before it is saved, where learning alone does not."""
+
+    def prior_sampler(self) -> LangevinConfig:
+        """The prior chain that the model's card recommends."""
+        return self.config.prior_sampler
 
     def facts(self) -> dict[str, str | int | float]:
         """What the model's card says of this method: label -> value."""
@@ -112,6 +119,17 @@ def mse_given_z(model: LatentEBM, nll_given_z: Tensor) -> Tensor:
     """The squared error a value inside a mean -log p_β(x|z), in the units of x."""
     n_values = math.prod(model.config.data_shape)
     return 2 * model.noise_std**2 * (nll_given_z - model.log_norm) / n_values
+
+
+def latent_metrics(z_plus: Tensor) -> dict[str, Tensor]:
+    """How long the posterior samples of a batch are: mean and largest norm."""
+    norms = z_plus.detach().norm(dim=-1)
+    return {"z_plus_norm": norms.mean(), "z_plus_max": norms.max()}
+
+
+def grad_norm(module: nn.Module) -> Tensor:
+    """The norm of the gradient that the last backward pass left."""
+    return get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
 
 
 def count_parameters(module: nn.Module) -> int:

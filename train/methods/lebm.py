@@ -6,7 +6,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from train.algorithm1 import Iteration, learning_iteration
+from train.algorithm1 import learning_iteration
 from train.config import TrainConfig
 from train.methods.base import mse_given_z
 from train.methods.inference import LangevinInference
@@ -36,7 +36,9 @@ class LEBM(LangevinInference):
             )
             self.memory |= self.replay.memory
 
-    def iteration(self, x: Tensor, rows: Tensor, *, generator: torch.Generator) -> Iteration:
+    def iteration(
+        self, x: Tensor, rows: Tensor, *, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         """Steps 2 to 5 of Algorithm 1."""
         z_plus_start = self.posterior_start(rows, generator=generator)
         z_minus_start = self.model.prior.sample_base(len(x), generator=generator)
@@ -57,8 +59,8 @@ class LEBM(LangevinInference):
         self.remember(rows, iteration.z_plus)
         if self.replay is not None:
             self.replay.keep(iteration.z_minus)
-        iteration.metrics["mse"] = mse_given_z(self.model, iteration.metrics["nll_given_z"])
-        return iteration
+        mse = mse_given_z(self.model, iteration.metrics["nll_given_z"])
+        return iteration.metrics | {"mse": mse}
 
     def facts(self) -> dict[str, str | int | float]:
         """As every method's, with both chains."""

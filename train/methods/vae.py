@@ -1,0 +1,74 @@
+"""The variational autoencoder (Kingma and Welling 2014; Rezende et al. 2014)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from lebm.model import LatentEBM, ModelConfig
+from train.methods.base import grad_norm, latent_metrics, mse_given_z
+from train.methods.encoders import Autoencoder, encode_gaussian, gaussian_kl
+
+
+def negative_elbo(
+    model: LatentEBM, x: Tensor, mean: Tensor, log_std: Tensor, noise: Tensor
+) -> tuple[Tensor, Tensor]:
+    r"""The two parts of -ELBO for each example, in nats: -log p_β(x|z) and the divergence.
+
+    $$ -E_{q(z|x)}[\log p_\beta(x|z)] + KL(q(z|x) \,\|\, N(0, I)) $$
+
+    with one draw z = μ + σ ε for the expectation and the divergence in closed form.
+
+    Args:
+        model: its generator and σ.
+        x: examples, `(n, *data_shape)`.
+        mean: μ of q(z|x), `(n, d)`.
+        log_std: log σ of q(z|x), `(n, d)`.
+        noise: ε, `(n, d)`.
+    """
+    z = mean + log_std.exp() * noise
+    return -model.log_likelihood(x, z), gaussian_kl(mean, log_std)
+
+
+class VAE(Autoencoder):
+    """Generator and encoder by the evidence lower bound; the prior stays N(0, I).
+
+    The generator's σ is the run's, as for every method here. Reconstructions decode the mean of
+    q(z|x).
+
+    Source: Kingma and Welling 2014, "Auto-encoding variational Bayes", estimator B.
+    """
+
+    headline = ("kl", "grad_norm_generator")
+
+    @classmethod
+    def model_config(cls, config: ModelConfig) -> ModelConfig:
+        """With the prior N(0, I)."""
+        return replace(config, prior="gaussian")
+
+    def iteration(
+        self, x: Tensor, rows: Tensor, *, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """One step of Adam on -ELBO."""
+        model, optimizer = self.model, self.optimizers["autoencoder"]
+        noise = model.prior.sample_base(len(x), generator=generator)
+        optimizer.zero_grad()
+        with self.fabric.autocast():
+            mean, log_std = encode_gaussian(self.encoder, x)
+            nll, kl = negative_elbo(model, x, mean, log_std, noise)
+        loss = (nll + kl).mean()
+        loss.backward()
+        optimizer.step()
+        z_plus = (mean + log_std.exp() * noise).detach()
+        nll_given_z = nll.detach().mean()
+        return {
+            "elbo": -loss.detach(),
+            "kl": kl.detach().mean(),
+            "nll_given_z": nll_given_z,
+            "grad_norm_encoder": grad_norm(self.encoder),
+            "grad_norm_generator": grad_norm(model.generator),
+            **latent_metrics(z_plus),
+            "mse": mse_given_z(model, nll_given_z),
+        }
