@@ -48,6 +48,7 @@ def posterior_chain(
 def learning_iteration(
     model: LatentEBM,
     x: Tensor,
+    z_minus_start: Tensor,
     z_plus_start: Tensor,
     prior_optimizer: Optimizer,
     generator_optimizer: Optimizer,
@@ -59,8 +60,7 @@ def learning_iteration(
 
     Arguments as those of `train.algorithm1.learning_iteration`.
     """
-    z_start = model.prior.sample_base(len(x), generator=generator)
-    z_minus = prior_chain(model.prior, z_start, prior_sampler, generator)
+    z_minus = prior_chain(model.prior, z_minus_start, prior_sampler, generator)
     z_plus = posterior_chain(model, x, z_plus_start, posterior_sampler, generator)
 
     prior_optimizer.zero_grad()

@@ -56,10 +56,10 @@ def test_learning_iterations_agree(model, start):
         (SGD(m.prior.parameters(), 0.1), SGD(m.generator.parameters(), 0.1)) for m in models
     ]
     ours = algorithm1.learning_iteration(
-        models[0], x, start, *optimizers[0], CONFIG, CONFIG, generator=seeded()
+        models[0], x, start.flip(1), start, *optimizers[0], CONFIG, CONFIG, generator=seeded()
     )
     z_plus, z_minus = eager_reference.learning_iteration(
-        models[1], x, start, *optimizers[1], CONFIG, CONFIG, seeded()
+        models[1], x, start.flip(1), start, *optimizers[1], CONFIG, CONFIG, seeded()
     )
     torch.testing.assert_close(ours.z_plus, z_plus, rtol=0, atol=1e-11)
     torch.testing.assert_close(ours.z_minus, z_minus, rtol=0, atol=1e-11)
