@@ -50,7 +50,7 @@ def diverged(command, monkeypatch):
     def spoiled(trainer):
         iteration = iterate(trainer)
         if trainer.step == 7:
-            iteration.metrics["f_gap"] = torch.tensor(torch.nan)
+            iteration["f_gap"] = torch.tensor(torch.nan)
         return iteration
 
     with monkeypatch.context() as patch:
