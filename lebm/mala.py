@@ -55,7 +55,8 @@ def step(
     backward = (z - proposal - s * force).square().sum(-1)
     gain = torch.stack([terms[name] - old for name, old in state.terms.items()]).sum(0)
     log_ratio = (gain + (forward - backward) / (4 * s)) / config.temperature
-    moved = uniform.log() < log_ratio  # a NaN never moves
+    running = state.failed_at < 0  # plain steps before these may have stopped a chain
+    moved = running & (uniform.log() < log_ratio)  # a NaN never moves
     new = State(
         step=state.step + 1,
         z=torch.where(moved[:, None], proposal, z),

@@ -162,6 +162,28 @@ class Trajectory:
                 joined[field.name] = join(a, b) if isinstance(a, Tensor) else b
         return Trajectory(**joined)
 
+    def cut(self, state: State) -> Trajectory:
+        """The records up to the step of `state`, which `langevin.run` may go on from.
+
+        Args:
+            state: where the chains stood then, from `langevin.init` at that record's z.
+
+        Raises:
+            ValueError: if that step is not among the records.
+        """
+        rows = torch.nonzero(self.steps == state.step)[:, 0]
+        if len(rows) == 0:
+            raise ValueError(f"step {state.step} is not among the records")
+        kept = slice(int(rows[0]) + 1)
+        parts: dict[str, Any] = {}
+        for field in fields(self):
+            part = getattr(self, field.name)
+            if isinstance(part, dict):
+                parts[field.name] = {name: values[kept] for name, values in part.items()}
+            elif isinstance(part, Tensor):
+                parts[field.name] = part[kept]
+        return Trajectory(**parts, state=state)
+
 
 class TrajectoryRecorder:
     """Collects states into a `Trajectory`; the first record is the state it is made with.

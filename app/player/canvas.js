@@ -51,15 +51,18 @@ function pointOf({ target, offsetX, offsetY }, extent) {
   return [(2 * offsetX / clientWidth - 1) * extent, (1 - 2 * offsetY / clientHeight) * extent];
 }
 
-// The theme's colours, read once a redraw.
+// The theme's colours, read once a redraw; arrows by the term of the log density they belong to.
 function readColors(element) {
   const style = getComputedStyle(element);
   const variable = (name) => style.getPropertyValue(name).trim();
   return {
     text: style.color,
     background: variable("--st-background-color"),
-    tilted: variable("--st-primary-color"),
     followed: variable("--followed"),
+    base: variable("--base"),
+    tilt: variable("--tilt"),
+    likelihood: variable("--likelihood"),
+    noise: style.color,
   };
 }
 

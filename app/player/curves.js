@@ -30,7 +30,7 @@ class Curves {
       this.line(context, colors.text, 1, 0.16, last, stride, of(i));
     }
     const median = (record) => trajectory.median(key, record);
-    this.line(context, colors.tilted, 2.5, 1, last, 1, median);
+    this.line(context, colors.tilt, 2.5, 1, last, 1, median);
     this.line(context, colors.followed, 1.8, 1, last, 1, of(chain));
   }
 

@@ -2,14 +2,14 @@
 // arrows of what moves it next.
 
 const TRAIL = 200; // steps of the followed chain that stay visible
-const SCALES = [1, 2, 5, 10, 20, 50, 100];
+const SCALES = [1, 2, 3, 5, 10, 20, 30, 50, 100];
 
 class Latents {
   constructor(canvas) {
     this.canvas = canvas;
   }
 
-  draw(trajectory, record, chain, colors, scale) {
+  draw(trajectory, record, chain, colors, scales) {
     const { header, columns } = trajectory;
     const plane = square(this.canvas, header.extent);
     plane.context.drawImage(this.shades(trajectory, colors), 0, 0, plane.side, plane.side);
@@ -18,15 +18,16 @@ class Latents {
     scatter(plane, columns.latents, record, header.n, chain, colors);
     const at = 2 * (record * header.n + chain);
     const [x, y] = columns.latents.subarray(at, at + 2);
-    for (const { name, color } of header.arrows) {
+    for (const { name, term } of header.arrows) {
       const [dx, dy] = columns[name].subarray(at, at + 2);
-      arrow(plane, [x, y], [x + scale * dx, y + scale * dy], color || colors.text, colors);
+      const scale = scales[kindOf(term)];
+      arrow(plane, [x, y], [x + scale * dx, y + scale * dy], colors[term] ?? colors.text, colors);
     }
   }
 
   // The density in the colour of the tilted prior, made once a track and theme.
-  shades({ density, id }, { tilted }) {
-    const tag = `${id} ${tilted}`;
+  shades({ density, id }, { tilt }) {
+    const tag = `${id} ${tilt}`;
     if (this.tag === tag) return this.layer;
     this.tag = tag;
     this.layer = new OffscreenCanvas(density.side, density.side);
@@ -35,7 +36,7 @@ class Latents {
     density.values.forEach((value, i) => (image.data[4 * i + 3] = 0.75 * value));
     context.putImageData(image, 0, 0);
     context.globalCompositeOperation = "source-in";
-    context.fillStyle = tilted;
+    context.fillStyle = tilt;
     context.fillRect(0, 0, density.side, density.side);
     return this.layer;
   }
@@ -58,17 +59,32 @@ class Latents {
   }
 }
 
-// How many times its size to draw a track's arrows: most of them then reach a quarter of the way
-// to the edge. Worked out from the first records and kept, so that lengths can be compared.
-function arrowScale({ header, columns, length }) {
-  const lengths = header.arrows.flatMap(({ name }) => {
-    const vectors = columns[name].subarray(0, 2 * length * header.n);
-    return Array.from({ length: vectors.length / 2 }, (_, i) =>
-      Math.hypot(vectors[2 * i], vectors[2 * i + 1]),
-    );
-  });
-  const typical = Float32Array.from(lengths).sort()[Math.floor(0.9 * lengths.length)];
-  return SCALES.findLast((scale) => scale * typical <= 0.3 * header.extent) ?? 1;
+// Forces are drawn to one scale, the noise to its own: it is far longer than they are.
+function kindOf(term) {
+  return term === "noise" ? "noise" : "forces";
+}
+
+// How many times its size to draw each kind of arrow: most of them then reach a quarter of the
+// way to the edge. Worked out from the first records and kept, so that lengths can be compared.
+function arrowScales(trajectories) {
+  const scales = {};
+  for (const trajectory of trajectories) {
+    for (const { name, term } of trajectory.header.arrows) {
+      const kind = kindOf(term);
+      scales[kind] = Math.min(scales[kind] ?? Infinity, arrowScale(trajectory, name));
+    }
+  }
+  return scales;
+}
+
+function arrowScale({ header, columns, length }, name) {
+  const vectors = columns[name].subarray(0, 2 * length * header.n);
+  const lengths = new Float32Array(length * header.n);
+  for (let i = 0; i < lengths.length; i++) {
+    lengths[i] = Math.hypot(vectors[2 * i], vectors[2 * i + 1]);
+  }
+  const long = lengths.sort()[Math.floor(0.9 * lengths.length)];
+  return SCALES.findLast((scale) => scale * long <= 0.3 * header.extent) ?? 1;
 }
 
 // An arrow with a rim in the background's colour, so that it stands out on any shade.

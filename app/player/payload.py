@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from app.figures.style import GAUSSIAN, POSTERIOR, TILTED
-
 #: What the curve chart and the table of numbers can show: key -> (label, help line).
 CURVES = {
     "energy": ("Energy −f(z)", "Minus the network's output; lower is likelier than under N(0, I)"),
@@ -32,11 +30,7 @@ CURVES = {
 
 #: Names of the arrows, by the term of the log density whose force they are.
 ARROWS = {"base": "−z", "tilt": "∇f", "likelihood": "∇log p(x|z)", "noise": "noise"}
-_ARROW_COLORS = {
-    ARROWS["base"]: GAUSSIAN,
-    ARROWS["tilt"]: TILTED,
-    ARROWS["likelihood"]: POSTERIOR,
-}
+_TERM_OF = {name: term for term, name in ARROWS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +141,7 @@ def _header(track: Track, first: int) -> dict[str, Any]:
         "curves": [
             {"key": key, "label": CURVES[key][0], "help": CURVES[key][1]} for key in track.curves
         ],
-        "arrows": [{"name": name, "color": _ARROW_COLORS.get(name, "")} for name in track.arrows],
+        "arrows": [{"name": name, "term": _TERM_OF.get(name, "")} for name in track.arrows],
         "failures": track.failures,
         "side": len(track.backdrop.density) if first == 0 else 0,
         "extent": track.backdrop.extent,

@@ -3,6 +3,7 @@
 // records that do not exist yet. Data reaches the page through textContent and canvases.
 
 const AHEAD = 30; // records to ask for before playing runs out of them
+const PATIENCE = 10_000; // ms to wait for an answer before asking again
 const players = new WeakMap();
 
 export default function (component) {
@@ -39,7 +40,7 @@ class Player {
     this.wanted = 0; // the record that was asked for; perhaps it does not exist yet
     this.chain = 0;
     this.curve = "";
-    this.waiting = false;
+    this.asked = -Infinity; // when; an answer that got lost does not hold things up for long
     this.playing = null;
     this.listen();
   }
@@ -52,6 +53,7 @@ class Player {
     this.buttons.play.addEventListener("click", () => this.togglePlay());
     this.slider.addEventListener("input", () => this.goTo(Number(this.slider.value)));
     this.section.addEventListener("keydown", (event) => this.onKey(event));
+    this.section.addEventListener("pointerleave", () => this.commitNow());
     this.resizes = new ResizeObserver(() => this.redraw());
     this.resizes.observe(this.section);
   }
@@ -77,29 +79,35 @@ class Player {
 
   receive(bytes) {
     const { tracks, view, unit } = parse(bytes);
-    const held = this.ready ? this.last : -1;
+    const held = this.trajectories.map(({ length }) => length);
     const isNew = this.trajectories[0]?.id !== tracks[0].id;
-    if (isNew) {
-      this.pause();
-      [this.position, this.wanted, this.chain] = [0, view.step, Math.min(view.chain, tracks[0].n - 1)];
-      this.curve = view.curve;
-    }
+    if (isNew) this.open(view, tracks[0].n);
     const known = new Map(this.trajectories.map((trajectory) => [trajectory.id, trajectory]));
     this.trajectories = tracks.map(({ id }) => known.get(id) ?? new Trajectory(id));
     this.unit = unit;
-    this.waiting = false;
     const whole = this.trajectories.map((trajectory, i) => trajectory.append(tracks[i]));
     if (whole.includes(false)) {
+      this.asked = -Infinity;
       this.ask(this.wanted); // these bytes continue records that this browser does not hold
       return;
     }
+    const grew = this.trajectories.some(({ length }, i) => length !== held[i]);
+    if (grew) this.asked = -Infinity;
     this.wanted = Math.min(this.wanted, this.limit);
     if (!this.playing) this.position = Math.min(this.wanted, this.last);
     this.arrange();
     this.redraw();
-    if (this.last === held) this.wanted = this.position; // the server has no more to give
     if (this.wanted > this.last) this.ask(this.wanted);
-    else if (!isNew) this.commitSoon();
+    else if (grew && !isNew) this.commitSoon();
+  }
+
+  // Forget what was looked at before.
+  open(view, n) {
+    this.pause();
+    this.position = 0;
+    this.wanted = view.step;
+    this.chain = Math.min(view.chain, n - 1);
+    this.curve = view.curve;
   }
 
   // One view a track.
@@ -119,16 +127,17 @@ class Player {
     const key = this.trajectories.map(({ id }) => id).join();
     if (this.scaledFor !== key) {
       this.scaledFor = key;
-      this.scale = Math.min(...this.trajectories.map(arrowScale));
+      this.scales = arrowScales(this.trajectories);
     }
-    const shared = this.trajectories.every(({ columns }) => this.curve in columns);
-    if (!shared) this.curve = this.trajectories[0].header.curves[0].key;
+    const keys = this.trajectories.map(({ header }) => new Set(header.curves.map(({ key }) => key)));
+    this.shared = new Set([...keys[0]].filter((key) => keys.every((known) => known.has(key))));
+    if (!this.shared.has(this.curve)) [this.curve] = this.shared;
   }
 
   // Ask for the records up to this one; asked twice, it does no more than once.
   ask(record) {
-    if (this.waiting) return;
-    this.waiting = true;
+    if (performance.now() - this.asked < PATIENCE) return;
+    this.asked = performance.now();
     this.request({ to: record, have: this.trajectories.map(({ length }) => length) });
   }
 
@@ -181,10 +190,15 @@ class Player {
   // Tell the server what is looked at, once the hand rests.
   commitSoon() {
     clearTimeout(this.committing);
-    this.committing = setTimeout(() => {
-      if (this.playing) return;
-      this.commit({ step: this.position, chain: this.chain, curve: this.curve });
-    }, 400);
+    this.committing = setTimeout(() => this.commitNow(), 400);
+  }
+
+  // What was said before is not said again.
+  commitNow() {
+    if (!this.committing || this.playing) return;
+    clearTimeout(this.committing);
+    this.committing = null;
+    this.commit({ step: this.position, chain: this.chain, curve: this.curve });
   }
 
   onKey(event) {

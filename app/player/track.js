@@ -43,17 +43,17 @@ class TrackView {
   }
 
   // What changes with the data, the size, the theme, the followed chain or the curve.
-  redraw(trajectory, { last, chain, curve, range, colors, unit, scale, alone }) {
+  redraw(trajectory, { last, chain, curve, range, colors, unit, scales, shared, alone }) {
     const { header } = trajectory;
     this.trajectory = trajectory;
-    this.scale = scale;
+    this.scales = scales;
     this.element.dataset.kind = header.kind;
     this.title.textContent = header.title;
     this.title.hidden = alone;
     this.captions.latents.textContent = header.caption;
     this.chain.textContent = `Chain ${chain}`;
-    fillChooser(this.chooser, header.curves, curve);
-    fillLegend(this.legend, header.arrows, scale);
+    fillChooser(this.chooser, header.curves.filter(({ key }) => shared.has(key)), curve);
+    fillLegend(this.legend, header.arrows, scales, colors);
     this.curves.drawLines(trajectory, last, chain, curve, range, colors, unit);
   }
 
@@ -63,31 +63,30 @@ class TrackView {
     this.captions.many.textContent =
       `Decoded g(z) of ${header.n} chain${header.n > 1 ? "s" : ""} at ${unit} ${columns.steps[record]}`;
     this.decoded.draw(this.trajectory, record, chain, colors);
-    this.latents.draw(this.trajectory, record, chain, colors, this.scale);
+    this.latents.draw(this.trajectory, record, chain, colors, this.scales);
     this.curves.drawMarker(this.trajectory, record, chain, colors);
     this.numbers.draw(this.trajectory, record, chain);
   }
 }
 
 function fillChooser(select, curves, chosen) {
-  if (select.childElementCount !== curves.length) {
+  const keys = curves.map(({ key }) => key).join();
+  if (select.dataset.keys !== keys) {
     select.replaceChildren(...curves.map(({ key, label }) => new Option(label, key)));
+    select.dataset.keys = keys;
   }
   select.value = chosen;
   select.title = curves.find(({ key }) => key === chosen).help;
 }
 
 // The arrows' colours and how much they are enlarged.
-function fillLegend(legend, arrows, scale) {
-  const tag = JSON.stringify([arrows, scale]);
-  if (legend.dataset.tag === tag) return;
-  legend.dataset.tag = tag;
-  legend.replaceChildren();
-  for (const { name, color } of arrows) {
+function fillLegend(legend, arrows, scales, colors) {
+  const keys = arrows.map(({ name, term }) => {
     const key = document.createElement("span");
     key.className = "key";
-    key.style.borderColor = color || "currentColor";
-    legend.append(key, name);
-  }
-  if (arrows.length > 0 && scale > 1) legend.append(`, drawn ${scale} times as long`);
+    key.style.borderColor = colors[term] ?? colors.text;
+    const scale = scales[kindOf(term)];
+    return [key, scale > 1 ? `${name} ×${scale}` : name];
+  });
+  legend.replaceChildren(...(keys.length > 0 ? ["Parts of the next step: "] : []), ...keys.flat());
 }

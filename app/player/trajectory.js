@@ -44,7 +44,8 @@ class Trajectory {
       const width = values.length / header.count;
       let store = this.columns[name];
       if (!store || store.length < total * width) {
-        const bigger = new values.constructor(Math.max(total, 2 * this.length) * width);
+        const room = Math.max(total, Math.min(2 * this.length, header.limit + 1));
+        const bigger = new values.constructor(room * width);
         if (store) bigger.set(store.subarray(0, this.length * width));
         this.columns[name] = store = bigger;
       }

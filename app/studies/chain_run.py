@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -13,14 +14,15 @@ from app.models import ModelEntry
 from app.player.payload import Track
 from app.studies import tracks
 from app.studies.frame import LatentPlane
-from lebm import langevin
+from lebm import langevin, mala
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 from lebm.noise import ChainNoise
 from lebm.trajectory import Trajectory
 from train.pictures import to_uint8
 
-PICTURE_BUDGET = 64 * 2**20  # bytes of pictures that one browser page may hold
+PICTURE_BUDGET = 128 * 2**20  # bytes of pictures that one browser page may hold
+MAX_TRACKS = 2  # a chain and its fork share the budget
 MAX_STEPS = 2000
 _LARGEST_PICTURE = 64  # pixels; larger pictures are averaged down for the grid
 
@@ -34,10 +36,28 @@ class ChainSettings:
     step_size: float
     temperature: float
     seed: int
+    adjusted: bool = False
+    """Whether each step must pass the Metropolis test (MALA)."""
 
     def sampler(self, n_steps: int) -> LangevinConfig:
         """The settings as the library takes them, for this many steps."""
         return LangevinConfig(n_steps, self.step_size, self.temperature)
+
+    def noise(self, model: LatentEBM) -> ChainNoise:
+        """The noise of these chains."""
+        return ChainNoise(self.seed, range(self.n_chains), model.config.latent_dim)
+
+    def __str__(self) -> str:
+        test = ", Metropolis test" if self.adjusted else ""
+        return f"s = {self.step_size:g}, T = {self.temperature:g}, seed {self.seed}{test}"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a chain: the settings of all steps after step `start`."""
+
+    start: int
+    settings: ChainSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,44 +65,60 @@ class ChainRun:
     """A chain as far as it was stepped.
 
     Attributes:
-        id: digest of model and settings; two runs with the same id are the same chain.
+        root: digest of the model and the settings at the start.
         model: the model.
         plane: where its latents are drawn.
-        settings: the chain's settings.
+        segments: the settings, by the step from which on they hold; the last hold now.
+        noise: of the last segment.
         trajectory: every step taken.
         arrows: the parts of each record's next step, name -> `(T, n, 2)`.
         examples: what the records decode to: uint8 `(T, n, h, w, c)`, or points `(T, n, 2)`.
     """
 
-    id: str
+    root: str
     model: LatentEBM
     plane: LatentPlane
-    settings: ChainSettings
+    segments: tuple[Segment, ...]
+    noise: ChainNoise
     trajectory: Trajectory
     arrows: dict[str, np.ndarray]
     examples: np.ndarray
 
     @classmethod
     def start(
-        cls, chain_id: str, model: LatentEBM, plane: LatentPlane, settings: ChainSettings
+        cls, root: str, model: LatentEBM, plane: LatentPlane, settings: ChainSettings
     ) -> ChainRun:
         """A new chain from p_0 noise, `settings.n_steps` steps long (at most `step_limit`).
 
         Args:
-            chain_id: from `chain_id`.
+            root: from `chain_id`.
             model: the model.
             plane: from `app.studies.frame.latent_plane`.
             settings: the chain.
         """
-        noise = ChainNoise(settings.seed, range(settings.n_chains), model.config.latent_dim)
+        noise = settings.noise(model)
         density = model.prior_density()
-        n_steps = min(settings.n_steps, step_limit(model, settings.n_chains))
-        state = langevin.init(density, noise.at(0))
         trajectory, arrows = tracks.walk(
-            density, state, settings.sampler(n_steps), noise=noise, frame=plane.frame
+            density,
+            langevin.init(density, noise.at(0)),
+            settings.sampler(0),
+            noise=noise,
+            frame=plane.frame,
         )
+        segments = (Segment(0, settings),)
         examples = decode(model, trajectory.z)
-        return cls(chain_id, model, plane, settings, trajectory, arrows, examples)
+        run = cls(root, model, plane, segments, noise, trajectory, arrows, examples)
+        return run.advance(settings.n_steps)
+
+    @property
+    def id(self) -> str:
+        """Names the chain: two runs with the same id are the same chain."""
+        return f"{self.root} {self.segments[1:]}"
+
+    @property
+    def settings(self) -> ChainSettings:
+        """The settings that hold now."""
+        return self.segments[-1].settings
 
     @property
     def limit(self) -> int:
@@ -97,34 +133,58 @@ class ChainRun:
     def advance(self, to: int) -> ChainRun:
         """The same chain with every step up to `to`, but none beyond `limit`."""
         n_steps = min(to, self.limit) - self.n_taken
-        if n_steps <= 0:
+        return self._take(n_steps) if n_steps > 0 else self
+
+    def change(self, settings: ChainSettings) -> ChainRun:
+        """The same chain, under other settings from the last step taken on."""
+        if settings == self.settings:
             return self
-        noise = ChainNoise(
-            self.settings.seed, range(self.settings.n_chains), self.model.config.latent_dim
+        used = tuple(each for each in self.segments if each.start < self.n_taken)
+        if not used or used[-1].settings != settings:
+            used += (Segment(self.n_taken, settings),)
+        return replace(self, segments=used, noise=settings.noise(self.model))._take(0)
+
+    def cut(self, step: int) -> ChainRun:
+        """The same chain as it was when it had taken only `step` steps."""
+        step = max(0, min(step, self.n_taken))
+        whole = self.trajectory
+        state = langevin.init(self.model.prior_density(), whole.z[step], at_step=step)
+        failed_at = whole.state.failed_at
+        stopped = (failed_at >= 0) & (failed_at <= step)
+        state = replace(
+            state,
+            failed_at=torch.where(stopped, failed_at, -1),
+            escaped=whole.state.escaped & stopped,
         )
-        later, arrows = tracks.walk(
-            self.model.prior_density(),
-            self.trajectory.state,
-            self.settings.sampler(n_steps),
-            noise=noise,
-            frame=self.plane.frame,
-        )
-        new = decode(self.model, later.z[1:])
+        used = tuple(each for each in self.segments if each.start < step) or self.segments[:1]
         return replace(
             self,
-            trajectory=self.trajectory.extend(later),
-            arrows={n: np.concatenate([a[:-1], arrows[n]]) for n, a in self.arrows.items()},
-            examples=np.concatenate([self.examples, new]),
-        )
+            segments=used,
+            noise=used[-1].settings.noise(self.model),
+            trajectory=whole.cut(state),
+            arrows={name: vectors[: step + 1] for name, vectors in self.arrows.items()},
+            examples=self.examples[: step + 1],
+        )._take(0)
+
+    def leaves(self, step: int, settings: ChainSettings) -> bool:
+        """Whether this is a fork that was made at that step, with those settings."""
+        return self.segments[-1].start == step and self.settings == settings
+
+    def fork(self, step: int, settings: ChainSettings) -> ChainRun:
+        """Another chain that leaves this one after `step` under other settings, as long as this."""
+        return self.cut(step).change(settings).advance(self.n_taken)
 
     def track(self, title: str = "") -> Track:
         """The chain as the player shows it."""
         t = self.trajectory
+        curves = tracks.curves(t)
+        if any(each.settings.adjusted for each in self.segments):
+            curves["acceptance"] = tracks.acceptance(t, self._adjusted())
         return Track(
             id=self.id,
             title=title,
             steps=t.steps.numpy(),
-            curves=tracks.curves(t),
+            curves=curves,
             examples=self.examples,
             latents=self.plane.frame.transform(t.z),
             backdrop=self.plane.backdrop,
@@ -133,10 +193,37 @@ class ChainRun:
             limit=self.limit,
         )
 
+    def _take(self, n_steps: int) -> ChainRun:
+        later, arrows = tracks.walk(
+            self.model.prior_density(),
+            self.trajectory.state,
+            self.settings.sampler(n_steps),
+            noise=self.noise,
+            frame=self.plane.frame,
+            kernel=mala.adjusted(self.noise) if self.settings.adjusted else None,
+        )
+        examples = [self.examples]
+        if n_steps > 0:
+            examples.append(decode(self.model, later.z[1:]))
+        return replace(
+            self,
+            trajectory=self.trajectory.extend(later),
+            arrows={n: np.concatenate([a[:-1], arrows[n]]) for n, a in self.arrows.items()},
+            examples=np.concatenate(examples),
+        )
+
+    def _adjusted(self) -> np.ndarray:
+        """Whether the step to each record had to pass the Metropolis test, `(T,)`."""
+        steps = np.arange(self.n_taken + 1)
+        adjusted = np.zeros(len(steps), bool)
+        for segment in self.segments:
+            adjusted[steps > segment.start] = segment.settings.adjusted
+        return adjusted
+
 
 def chain_id(entry: ModelEntry, settings: ChainSettings) -> str:
     """Names a chain: a digest of the model, the version of its file and the settings."""
-    return hashlib.sha256(f"{entry.id} {entry.version} {settings}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{entry.id} {entry.version} {settings!r}".encode()).hexdigest()[:16]
 
 
 def undrawable(model: LatentEBM) -> str | None:
@@ -151,11 +238,11 @@ def undrawable(model: LatentEBM) -> str | None:
 
 
 def step_limit(model: LatentEBM, n_chains: int) -> int:
-    """Steps of n chains whose pictures fit the budget of one page."""
+    """Steps of n chains whose pictures fit one track's share of a page's budget."""
     shape = model.config.data_shape
     side = min(shape[-1], _LARGEST_PICTURE)
     size = shape[0] * side * side if len(shape) == 3 else 16
-    return min(MAX_STEPS, PICTURE_BUDGET // (size * n_chains) - 1)
+    return min(MAX_STEPS, PICTURE_BUDGET // MAX_TRACKS // (size * n_chains) - 1)
 
 
 def decode(model: LatentEBM, z: Tensor, batch: int = 1024) -> np.ndarray:

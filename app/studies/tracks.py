@@ -38,6 +38,21 @@ def curves(trajectory: Trajectory) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in values.items()}
 
 
+def acceptance(trajectory: Trajectory, adjusted: np.ndarray) -> np.ndarray:
+    """Share of each chain's proposals that passed the Metropolis test up to each record, `(T, n)`.
+
+    Args:
+        trajectory: the chains; a rejected step has displacement 0.
+        adjusted: whether the step to each record had to pass the test, `(T,)`.
+
+    Returns:
+        The shares; NaN before the first test.
+    """
+    accepted = (trajectory.displacement.numpy() > 0) & adjusted[:, None]
+    tested = adjusted.cumsum()[:, None]
+    return np.where(tested > 0, accepted.cumsum(0) / np.maximum(tested, 1), np.nan)
+
+
 def walk(
     log_density_fn: LogDensityFn,
     state: State,

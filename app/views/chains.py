@@ -1,22 +1,31 @@
-"""The Chains page: prior chains of a model, stepped, played and scrubbed (Figure 3)."""
+"""The Chains page: prior chains of a model, stepped, played, scrubbed and forked (Figure 3)."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import streamlit as st
 
 from app import cache
+from app.models import ModelEntry
 from app.player import player
 from app.player.payload import View, encode
 from app.sidebar import Length, chain_settings, pick_model
-from app.studies.chain_run import ChainRun, chain_id
+from app.studies import history
+from app.studies.chain_run import ChainRun, ChainSettings, chain_id
 from lebm.checkpoint import ModelCard
+from lebm.model import LatentEBM
 
-_PLAYER, _RUN = "player", "chains.run"
+_PLAYER = "player"
+_RUNS, _ROOT = "chains.runs", "chains.root"  # the chain and, after a fork, its other branch
+_FORK_AT, _RESTART = "chains.fork_at", "chains.restart"
 _PAYLOAD, _VIEW = "chains.payload", "chains.view"
 
 _LENGTH = Length("Steps K", "K", 0, 500, 10, "Steps taken when the page opens.")
+_TEST_HELP = (
+    "Accepts or rejects each step so that the chain samples the prior exactly (MALA). Without it, "
+    "finite steps leave an error; how many are rejected tells how large it is."
+)
 
 
 def page() -> None:
@@ -32,16 +41,161 @@ def page() -> None:
         return
     entry, model, card = chosen
     settings = chain_settings(card, _LENGTH)
-    run = st.session_state.get(_RUN)
-    this = chain_id(entry, settings)
-    if run is None or run.id != this:
-        view = _view_from_address(default_step=settings.n_steps)
-        plane = cache.latent_plane(entry)
-        run = ChainRun.start(this, model, plane, settings).advance(view.step)
-        st.session_state[_RUN], st.session_state[_VIEW] = run, view
-        st.session_state[_PAYLOAD] = encode([run.track()], [0], view)
+    settings = replace(settings, adjusted=_metropolis("mala", settings.temperature))
+    main = _main_run(entry, model, settings)
+    fork = _fork_run(main, card)
+    _prepare((main,) if fork is None else (main, fork))
+    _tell_history(main)
     _play()
     _show_card(card)
+
+
+def _metropolis(key: str, temperature: float) -> bool:
+    """The control for the Metropolis test, which a temperature of 0 rules out."""
+    with st.sidebar:
+        wanted = st.toggle("Metropolis test", key=key, bind="query-params", help=_TEST_HELP)
+        if wanted and temperature == 0:
+            st.warning(
+                "At temperature 0 there is no noise and nothing to sample, so the Metropolis test "
+                "is left out: raise the temperature to use it."
+            )
+    return wanted and temperature > 0
+
+
+def _main_run(entry: ModelEntry, model: LatentEBM, settings: ChainSettings) -> ChainRun:
+    """The chain; other dynamics go on from its last step, anything else starts it anew."""
+    state = st.session_state
+    root = (entry.id, entry.version, settings.n_chains, settings.n_steps, settings.seed)
+    if state.get(_ROOT) == root and not state.pop(_RESTART, False):
+        return state[_RUNS][0].change(settings)
+    past: tuple[tuple[ChainSettings, int], ...] = ()
+    if _ROOT not in state:  # the address speaks when the page is first opened
+        past = history.parse(st.query_params.get("before", ""), settings)
+        state[_FORK_AT] = _number("fork")
+        state[_VIEW] = View(
+            step=_number("step", settings.n_steps),
+            chain=_number("chain", 0),
+            curve=st.query_params.get("curve", ""),
+        )
+    else:
+        state[_FORK_AT] = None
+        state[_VIEW] = replace(state[_VIEW], step=settings.n_steps)
+    state[_ROOT] = root
+    first = past[0][0] if past else settings
+    run = ChainRun.start(chain_id(entry, first), model, cache.latent_plane(entry), first)
+    return history.replay(run, past, settings).advance(state[_VIEW].step)
+
+
+def _number(name: str, default: int | None = None) -> int | None:
+    """The whole number that the address names so."""
+    text = st.query_params.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 7 else default
+
+
+def _fork_run(main: ChainRun, card: ModelCard) -> ChainRun | None:
+    """The other branch, and its controls; None while there is none."""
+    with st.sidebar:
+        st.subheader("Fork", divider="gray")
+        if st.session_state[_FORK_AT] is None:
+            st.caption("Scrub to a step and run on from there under other settings, side by side.")
+            st.button("Fork here", on_click=_fork_here, help="At the step that is shown now")
+            return None
+        at = st.session_state[_FORK_AT] = min(st.session_state[_FORK_AT], main.n_taken)
+        st.caption(f"The fork leaves the chains after step {at}. Its own settings:")
+        settings = _fork_settings(main.settings, card)
+        st.button("Drop the fork", on_click=_drop_fork)
+    known = st.session_state.get(_RUNS, ())
+    if len(known) == 2 and known[0].id == main.id and known[1].leaves(at, settings):
+        return known[1]
+    return main.fork(at, settings)
+
+
+def _fork_settings(of_main: ChainSettings, card: ModelCard) -> ChainSettings:
+    trained = card.prior_sampler
+    step_size = st.number_input(
+        "Step size s of the fork",
+        min_value=min(1e-5, trained.step_size),
+        max_value=max(2.0, trained.step_size),
+        value=trained.step_size,
+        step=0.005,
+        format="%.4f",
+        key="fs",
+        bind="query-params",
+        help="In z + s·gradient + √(2s)·noise, from the fork on.",
+    )
+    temperature = st.slider(
+        "Temperature of the fork",
+        0.0,
+        2.0,
+        1.0,
+        0.05,
+        key="fT",
+        bind="query-params",
+        help="Scales the variance of the fork's noise: 1 samples the prior, 0 only climbs.",
+    )
+    seed = st.number_input(
+        "Seed of the fork",
+        min_value=0,
+        max_value=2**31 - 1,
+        value=1,
+        key="fseed",
+        bind="query-params",
+        help="With the seed of the original both branches feel the same noise.",
+    )
+    return replace(
+        of_main,
+        step_size=step_size,
+        temperature=temperature,
+        seed=int(seed),
+        adjusted=_metropolis("fmala", temperature),
+    )
+
+
+def _fork_here() -> None:
+    """Fork at the step that is looked at; at first only the noise differs."""
+    settings = st.session_state[_RUNS][0].settings
+    st.session_state[_FORK_AT] = st.session_state[_VIEW].step
+    st.session_state["fs"] = settings.step_size
+    st.session_state["fT"] = settings.temperature
+    st.session_state["fseed"] = settings.seed + 1
+    st.session_state["fmala"] = settings.adjusted
+
+
+def _drop_fork() -> None:
+    st.session_state[_FORK_AT] = None
+
+
+def _prepare(runs: tuple[ChainRun, ...]) -> None:
+    """Have the player show these runs; those it holds already are not sent again."""
+    known = [run.id for run in st.session_state.get(_RUNS, ())]
+    if [run.id for run in runs] != known:
+        st.session_state[_RUNS] = runs
+        _send([run.n_taken + 1 if run.id in known else 0 for run in runs])
+    _write_address()
+
+
+def _send(first: list[int]) -> None:
+    """Encode each run from its record `first` on."""
+    runs = st.session_state[_RUNS]
+    titles = [f"Original: {runs[0].settings}"]
+    if len(runs) == 2:
+        titles.append(f"Fork at step {st.session_state[_FORK_AT]}: {runs[1].settings}")
+    tracks = [run.track(title) for run, title in zip(runs, titles, strict=True)]
+    st.session_state[_PAYLOAD] = encode(tracks, first, st.session_state[_VIEW])
+
+
+def _tell_history(main: ChainRun) -> None:
+    """Which settings hold from which step on, once they have been changed on the way."""
+    if len(main.segments) == 1:
+        return
+    text, button = st.columns([3, 1], vertical_alignment="center")
+    text.info(history.describe(main))
+    button.button(
+        "Start over",
+        on_click=lambda: st.session_state.update({_RESTART: True}),
+        help="Take all steps anew, from step 1 on, under the settings that hold now.",
+        width="stretch",
+    )
 
 
 @st.fragment
@@ -52,30 +206,31 @@ def _play() -> None:
 def _answer() -> None:
     """Take the steps the browser asks for and send what it lacks."""
     request = st.session_state[_PLAYER].request
-    run = st.session_state[_RUN].advance(int(request["to"]))
-    st.session_state[_RUN] = run
-    first = [int(n) for n in request["have"]]
-    st.session_state[_PAYLOAD] = encode([run.track()], first, st.session_state[_VIEW])
+    to = int(request["to"])
+    st.session_state[_RUNS] = tuple(run.advance(to) for run in st.session_state[_RUNS])
+    _send([int(n) for n in request["have"]])
 
 
 def _remember_view() -> None:
     """Keep what is looked at, here and in the page's address; nothing is sent again."""
     seen = st.session_state[_PLAYER].view
-    view = View(int(seen["step"]), int(seen["chain"]), str(seen["curve"]))
-    run = st.session_state[_RUN]
-    st.session_state[_VIEW] = view
-    st.session_state[_PAYLOAD] = encode([run.track()], [run.n_taken + 1], view)
-    st.query_params.update({name: str(value) for name, value in asdict(view).items()})
+    st.session_state[_VIEW] = View(int(seen["step"]), int(seen["chain"]), str(seen["curve"]))
+    _send([run.n_taken + 1 for run in st.session_state[_RUNS]])
+    st.query_params.update({name: str(v) for name, v in asdict(st.session_state[_VIEW]).items()})
 
 
-def _view_from_address(default_step: int) -> View:
-    """The step, chain and curve the address names, else the last step of chain 0."""
-
-    def number(name: str, default: int) -> int:
-        text = st.query_params.get(name, "")
-        return int(text) if text.isdecimal() and len(text) < 7 else default
-
-    return View(number("step", default_step), number("chain", 0), st.query_params.get("curve", ""))
+def _write_address() -> None:
+    """What is looked at, how the chain came here and where it forks."""
+    view, main = st.session_state[_VIEW], st.session_state[_RUNS][0]
+    values = {name: str(value) for name, value in asdict(view).items()}
+    values["before"] = history.write(main)
+    fork_at = st.session_state[_FORK_AT]
+    values["fork"] = "" if fork_at is None else str(fork_at)
+    for name, value in values.items():
+        if value:
+            st.query_params[name] = value
+        else:
+            st.query_params.pop(name, None)
 
 
 def _show_card(card: ModelCard) -> None:

@@ -90,14 +90,14 @@ def test_floats_start_at_a_multiple_of_four_bytes(name: str) -> None:
     assert len(payload) % 4 == 0
 
 
-def test_curves_and_arrows_are_named_and_coloured() -> None:
+def test_curves_and_arrows_are_named() -> None:
     head = Reader(encode([_track()], [0], VIEW)).header["tracks"][0]
     assert head["curves"][0] == {
         "key": "energy",
         "label": CURVES["energy"][0],
         "help": CURVES["energy"][1],
     }
-    assert head["arrows"] == [{"name": "−z", "color": "#009E73"}, {"name": "mine", "color": ""}]
+    assert head["arrows"] == [{"name": "−z", "term": "base"}, {"name": "mine", "term": ""}]
 
 
 @pytest.mark.parametrize(
