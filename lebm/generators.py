@@ -12,7 +12,11 @@ IMAGE_LAYOUTS = {8: (4, 2), 28: (7, 8), 32: (4, 8), 64: (4, 8), 128: (4, 16)}
 
 
 def _xavier_init(module: nn.Module) -> None:
-    if isinstance(module, nn.ConvTranspose2d | nn.Linear):
+    """Draw the weights; on the meta device, where a checkpoint's values follow, there are none.
+
+    Drawing there would import torch's compiler, which takes seconds.
+    """
+    if isinstance(module, nn.ConvTranspose2d | nn.Linear) and not module.weight.is_meta:
         nn.init.xavier_normal_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -113,7 +113,7 @@ class ChainRun:
     @property
     def id(self) -> str:
         """Names the chain: two runs with the same id are the same chain."""
-        return f"{self.root} {self.segments[1:]}"
+        return f"{self.root} {self.segments}"
 
     @property
     def settings(self) -> ChainSettings:
@@ -139,8 +139,10 @@ class ChainRun:
         """The same chain, under other settings from the last step taken on."""
         if settings == self.settings:
             return self
-        used = tuple(each for each in self.segments if each.start < self.n_taken)
-        if not used or used[-1].settings != settings:
+        used = self._used(self.n_taken)
+        if self.n_taken == 0 and settings.seed == used[0].settings.seed:
+            used = (Segment(0, settings),)
+        elif used[-1].settings != settings:
             used += (Segment(self.n_taken, settings),)
         return replace(self, segments=used, noise=settings.noise(self.model))._take(0)
 
@@ -156,7 +158,7 @@ class ChainRun:
             failed_at=torch.where(stopped, failed_at, -1),
             escaped=whole.state.escaped & stopped,
         )
-        used = tuple(each for each in self.segments if each.start < step) or self.segments[:1]
+        used = self._used(step)
         return replace(
             self,
             segments=used,
@@ -192,6 +194,10 @@ class ChainRun:
             failures={f.chain: str(f) for f in t.failures},
             limit=self.limit,
         )
+
+    def _used(self, step: int) -> tuple[Segment, ...]:
+        """The segments that the first `step` steps belong to; the first one's seed drew z_0."""
+        return self.segments[:1] + tuple(s for s in self.segments[1:] if s.start < step)
 
     def _take(self, n_steps: int) -> ChainRun:
         later, arrows = tracks.walk(

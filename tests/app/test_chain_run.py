@@ -8,6 +8,7 @@ import torch
 
 from app.models import ModelEntry
 from app.studies.chain_run import (
+    MAX_TRACKS,
     PICTURE_BUDGET,
     ChainRun,
     ChainSettings,
@@ -57,7 +58,7 @@ def test_the_limit_keeps_pictures_within_their_budget(build: Build) -> None:
     model = build(ModelConfig(latent_dim=4, data_shape=(3, 128, 128), width=1, prior_hidden=8))
     limit = step_limit(model, 100)
     assert limit > 0
-    assert (limit + 1) * 100 * 3 * 64 * 64 <= PICTURE_BUDGET
+    assert MAX_TRACKS * (limit + 1) * 100 * 3 * 64 * 64 <= PICTURE_BUDGET
 
 
 def test_large_pictures_are_averaged_down(build: Build) -> None:
@@ -90,3 +91,79 @@ def test_the_id_changes_with_model_file_and_settings(entry: ModelEntry) -> None:
     }
     assert len(ids) == 4
     assert chain_id(entry, SETTINGS) == chain_id(entry, replace(SETTINGS))
+
+
+def test_a_change_on_the_way_holds_from_there_on(build: Build) -> None:
+    model = build(IMAGES)
+    plain = _start(model, SETTINGS).advance(16)
+    hot = replace(SETTINGS, temperature=0.0)
+    changed = _start(model, SETTINGS).change(hot).advance(16)
+    assert [segment.start for segment in changed.segments] == [0, 10]
+    assert torch.equal(changed.trajectory.z[:11], plain.trajectory.z[:11])
+    assert not changed.trajectory.diffusion_norm[11:].any()
+    assert plain.trajectory.diffusion_norm[11:].all()
+    assert changed.id != plain.id
+    assert not changed.arrows["noise"][10:].any()  # the arrows of record 10 lead to record 11
+
+
+def test_a_change_that_no_step_was_taken_with_leaves_no_trace(build: Build) -> None:
+    run = _start(build(IMAGES), SETTINGS)
+    assert run.change(SETTINGS) is run
+    there_and_back = run.change(replace(SETTINGS, step_size=0.2)).change(SETTINGS)
+    assert there_and_back.segments == run.segments
+    assert there_and_back.id == run.id
+    np.testing.assert_array_equal(there_and_back.arrows["noise"], run.arrows["noise"])
+
+
+def test_before_the_first_step_only_another_seed_is_a_change_on_the_way(build: Build) -> None:
+    start = _start(build(IMAGES), replace(SETTINGS, n_steps=0))
+    assert len(start.change(replace(start.settings, step_size=0.2)).segments) == 1
+    assert len(start.change(replace(start.settings, seed=9)).segments) == 2
+
+
+def test_a_cut_chain_goes_on_as_it_did(build: Build) -> None:
+    run = _start(build(IMAGES), SETTINGS).change(replace(SETTINGS, step_size=0.2)).advance(15)
+    for step in (0, 4, 10, 12):
+        again = run.cut(step)
+        assert again.n_taken == step
+        assert len(again.segments) == (2 if step > 10 else 1)
+        if step <= 10:
+            again = again.advance(10).change(run.settings)
+        again = again.advance(15)
+        assert torch.equal(again.trajectory.z, run.trajectory.z)
+        assert again.id == run.id
+
+
+def test_a_fork_shares_the_past_and_nothing_else(build: Build) -> None:
+    run = _start(build(IMAGES), SETTINGS)
+    fork = run.fork(6, replace(SETTINGS, seed=4))
+    assert fork.n_taken == run.n_taken == 10
+    assert fork.leaves(6, replace(SETTINGS, seed=4))
+    assert torch.equal(fork.trajectory.z[:7], run.trajectory.z[:7])
+    assert not torch.isclose(fork.trajectory.z[7:], run.trajectory.z[7:]).any(-1).any()
+    twin = run.fork(6, SETTINGS)
+    assert torch.equal(twin.trajectory.z, run.trajectory.z)
+
+
+def test_a_chain_that_was_stopped_stays_so_only_where_it_was(build: Build) -> None:
+    wild = _start(build(IMAGES), replace(SETTINGS, step_size=1e6))
+    assert len(wild.trajectory.failures) == 4
+    failed_at = wild.trajectory.failures[0].step
+    before = wild.cut(failed_at - 1)
+    assert 0 not in [failure.chain for failure in before.trajectory.failures]
+    after = wild.cut(failed_at).change(replace(wild.settings, step_size=0.01)).advance(10)
+    assert after.trajectory.failures[0] == wild.trajectory.failures[0]
+    rescued = wild.fork(failed_at - 1, replace(SETTINGS, step_size=0.01))
+    assert 0 not in [failure.chain for failure in rescued.trajectory.failures]
+    assert wild.track().failures[0].startswith("chain 0 ")
+
+
+def test_acceptance_counts_the_tested_steps_alone(build: Build) -> None:
+    run = _start(build(IMAGES), SETTINGS)
+    assert "acceptance" not in run.track().curves
+    tested = run.change(replace(SETTINGS, step_size=1.0, adjusted=True)).advance(30)
+    share = tested.track().curves["acceptance"]
+    assert np.isnan(share[:11]).all()
+    moved = np.abs(np.diff(tested.trajectory.z.numpy(), axis=0)).any(-1)[10:]
+    np.testing.assert_allclose(share[-1], moved.mean(0))
+    assert 0 < share[-1].mean() < 1

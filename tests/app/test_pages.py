@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
 from app.studies.chain_run import ChainRun
@@ -30,7 +32,7 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
 
 def _run(app: AppTest) -> ChainRun:
     assert not app.exception
-    return app.session_state["chains.run"]
+    return app.session_state["chains.runs"][0]
 
 
 def test_the_first_page_opens_on_a_chain_of_the_zoo(app: AppTest) -> None:
@@ -63,6 +65,57 @@ def test_the_same_settings_keep_the_chain(app: AppTest) -> None:
     assert _run(app.run()) is first
 
 
+def test_another_step_size_goes_on_from_the_last_step(app: AppTest) -> None:
+    app.query_params["K"] = "8"
+    before = _run(app.run())
+    app.sidebar.number_input(key="s").set_value(0.01)
+    after = _run(app.run())
+    assert [segment.start for segment in after.segments] == [0, 8]
+    assert torch.equal(after.trajectory.z, before.trajectory.z)
+    assert "From step 9 on: s = 0.01" in app.info[0].value
+    assert app.query_params["before"] == ["0.08_1_0_8"]
+    next(button for button in app.button if button.label == "Start over").click()
+    anew = _run(app.run())
+    assert [segment.start for segment in anew.segments] == [0]
+    assert anew.settings.step_size == 0.01
+    assert not app.info
+
+
+def test_the_address_replays_changes_and_fork(app: AppTest) -> None:
+    address = {"K": "5", "before": "0.08_1_0_6", "s": "0.02", "fork": "3", "fT": "0", "step": "9"}
+    for name, value in address.items():
+        app.query_params[name] = value
+    run = _run(app.run())
+    assert [(s.start, s.settings.step_size) for s in run.segments] == [(0, 0.08), (6, 0.02)]
+    main, fork = app.session_state["chains.runs"]
+    assert main.n_taken == fork.n_taken == 9
+    assert fork.segments[-1].start == 3
+    assert fork.settings.temperature == 0
+
+
+def test_a_fork_is_made_changed_and_dropped(app: AppTest) -> None:
+    app.query_params["step"] = "20"
+    _run(app.run())
+    next(button for button in app.button if button.label == "Fork here").click()
+    main, fork = _run(app.run()) and app.session_state["chains.runs"]
+    assert fork.leaves(20, replace(main.settings, seed=1))
+    app.sidebar.slider(key="fT").set_value(0.3)
+    _run(app.run())
+    assert app.session_state["chains.runs"][1].settings.temperature == 0.3
+    next(button for button in app.button if button.label == "Drop the fork").click()
+    _run(app.run())
+    assert len(app.session_state["chains.runs"]) == 1
+    assert "fork" not in app.query_params
+
+
+def test_the_metropolis_test_needs_noise(app: AppTest) -> None:
+    app.query_params["mala"] = "true"
+    assert _run(app.run()).settings.adjusted
+    app.sidebar.slider(key="T").set_value(0.0)
+    assert not _run(app.run()).settings.adjusted
+    assert "raise the temperature" in app.warning[0].value
+
+
 def test_the_address_sets_the_controls(app: AppTest) -> None:
     for name, value in {"K": "9", "seed": "4", "n": "16", "T": "0.5"}.items():
         app.query_params[name] = value
@@ -72,7 +125,25 @@ def test_the_address_sets_the_controls(app: AppTest) -> None:
 
 
 def test_nonsense_in_the_address_falls_back(app: AppTest) -> None:
-    for name in ("model", "K", "seed", "n", "T", "s", "step", "chain"):
+    keys = [
+        "model",
+        "K",
+        "seed",
+        "n",
+        "T",
+        "s",
+        "step",
+        "chain",
+        "curve",
+        "before",
+        "fork",
+        "fs",
+        "fT",
+        "fseed",
+        "fmala",
+        "mala",
+    ]
+    for name in keys:
         app.query_params[name] = "../../etc/passwd"
     assert _run(app.run()).settings.n_chains == 64
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -78,3 +81,13 @@ def test_a_name_is_no_path(folder, name):
 def test_a_damaged_model_is_a_checkpoint_error(folder):
     with pytest.raises(CheckpointError, match=r"a\.safetensors"):
         zoo.load_model("a")
+
+
+def test_loading_a_model_does_not_load_a_compiler():
+    script = "import sys; from lebm import zoo; zoo.load_model('digits'); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    modules = done.stdout.split()
+    assert "lebm.zoo" in modules
+    assert "torch._dynamo" not in modules
