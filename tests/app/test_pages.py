@@ -125,25 +125,8 @@ def test_the_address_sets_the_controls(app: AppTest) -> None:
 
 
 def test_nonsense_in_the_address_falls_back(app: AppTest) -> None:
-    keys = [
-        "model",
-        "K",
-        "seed",
-        "n",
-        "T",
-        "s",
-        "step",
-        "chain",
-        "curve",
-        "before",
-        "fork",
-        "fs",
-        "fT",
-        "fseed",
-        "fmala",
-        "mala",
-    ]
-    for name in keys:
+    chain, fork = ["K", "seed", "n", "T", "s", "mala"], ["fork", "fs", "fT", "fseed", "fmala"]
+    for name in ["model", *chain, "before", *fork, "step", "chain", "curve"]:
         app.query_params[name] = "../../etc/passwd"
     assert _run(app.run()).settings.n_chains == 64
 

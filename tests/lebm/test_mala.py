@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -102,3 +104,11 @@ def test_in_a_trajectory_a_rejected_step_has_no_displacement() -> None:
     assert 0.02 < rejected.double().mean() < 0.6
     assert torch.equal(rejected, (chain.z[1:] == chain.z[:-1]).all(-1))
     assert (chain.diffusion_norm[1:] > 0).all()
+
+
+def test_a_chain_that_plain_steps_stopped_does_not_move_again() -> None:
+    start, generator = _start(4, 2)
+    state = start = replace(start, failed_at=torch.tensor([-1, 0, -1, -1]))
+    for _ in range(20):
+        state = _step(_normal, state, LangevinConfig(1, 0.1), generator)
+    assert (state.z != start.z).any(-1).tolist() == [True, False, True, True]

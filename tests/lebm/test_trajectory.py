@@ -159,3 +159,19 @@ def test_cosines_between_forces_are_those_of_the_vectors(rng):
     chain = langevin.run(density, langevin.init(density, z), LangevinConfig(4, 0.1), noise=noise)
     expected = -chain.z[..., 0] / chain.z.norm(dim=-1)
     torch.testing.assert_close(chain.force_cosines["up", "home"], expected)
+
+
+def test_a_cut_trajectory_ends_in_its_state_and_can_go_on(posterior, model, x):
+    density = model.posterior_density(x)
+    state = langevin.init(density, posterior.z[7], at_step=7)
+    cut = posterior.cut(state)
+    assert cut.steps.tolist() == list(range(8))
+    assert cut.state is state
+    assert close(cut.force_cosines["base", "tilt"], posterior.force_cosines["base", "tilt"][:8])
+    again = cut.extend(langevin.run(density, state, replace(CONFIG, n_steps=5), noise=NOISE))
+    assert close(again.z, posterior.z)
+
+
+def test_a_trajectory_is_cut_only_at_a_record(posterior):
+    with pytest.raises(ValueError, match="step 99"):
+        posterior.cut(replace(posterior.state, step=99))
