@@ -186,9 +186,10 @@ def _send(first: list[int]) -> None:
 
 def _tell_history(main: ChainRun) -> None:
     """Which settings hold from which step on, once they have been changed on the way."""
+    place = st.container()  # always there, so that the player below keeps its place on the page
     if len(main.segments) == 1:
         return
-    text, button = st.columns([3, 1], vertical_alignment="center")
+    text, button = place.columns([3, 1], vertical_alignment="center")
     text.info(history.describe(main))
     button.button(
         "Start over",

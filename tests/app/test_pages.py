@@ -73,7 +73,7 @@ def test_another_step_size_goes_on_from_the_last_step(app: AppTest) -> None:
     assert [segment.start for segment in after.segments] == [0, 8]
     assert torch.equal(after.trajectory.z, before.trajectory.z)
     assert "From step 9 on: s = 0.01" in app.info[0].value
-    assert app.query_params["before"] == ["0.08_1_0_8"]
+    assert app.query_params["before"] == "0.08_1_0_8"
     next(button for button in app.button if button.label == "Start over").click()
     anew = _run(app.run())
     assert [segment.start for segment in anew.segments] == [0]
