@@ -6,39 +6,50 @@ class Pictures {
   constructor(many, one) {
     this.many = many;
     this.one = one;
+    this.sheet = new OffscreenCanvas(1, 1); // all pictures of a record, pixel by pixel
   }
 
   draw({ header, columns }, record, chain, colors) {
     const [h, w, c] = header.shape;
     const across = gridColumns(header.n);
-    const size = h * w * c;
-    const from = (i) => (record * header.n + i) * size;
-    const corner = (i) => [(i % across) * (w + 2), Math.floor(i / across) * (h + 2)];
     const rows = Math.ceil(header.n / across);
-    const context = sized(this.many, across * (w + 2), rows * (h + 2));
-    const image = context.createImageData(this.many.width, this.many.height);
+    const from = (i) => (record * header.n + i) * h * w * c;
+    const cell = (i) => [i % across, Math.floor(i / across)];
+    const sheet = sized(this.sheet, across * w, rows * h);
+    const image = sheet.createImageData(across * w, rows * h);
     for (let i = 0; i < header.n; i++) {
-      const [left, top] = corner(i);
-      paint(columns.examples, from(i), header.shape, image, left + 1, top + 1);
+      const [column, row] = cell(i);
+      paint(columns.examples, from(i), header.shape, image, column * w, row * h);
     }
-    context.putImageData(image, 0, 0);
-    for (const i of Object.keys(header.failures)) this.cross(context, ...corner(i), w, h, colors);
-    const [left, top] = corner(chain);
-    context.strokeStyle = colors.followed;
-    context.strokeRect(left + 0.5, top + 0.5, w + 1, h + 1);
+    sheet.putImageData(image, 0, 0);
     const single = sized(this.one, w, h);
-    const picture = single.createImageData(w, h);
-    paint(columns.examples, from(chain), header.shape, picture, 0, 0);
-    single.putImageData(picture, 0, 0);
+    const [column, row] = cell(chain);
+    single.drawImage(this.sheet, column * w, row * h, w, h, 0, 0, w, h);
+    this.lay(header, [across, rows], cell, chain, colors);
   }
 
-  // Strike out a chain that was stopped.
-  cross(context, left, top, w, h, colors) {
+  // Enlarge the sheet's pictures to the size on screen, with gaps, and mark chains.
+  lay({ n, shape: [h, w], failures }, [across, rows], cell, chain, colors) {
+    const ratio = window.devicePixelRatio || 1;
+    const gap = 2 * ratio;
+    const side = Math.max(this.many.clientWidth, 100) * ratio / across;
+    const tall = (side - gap) * (h / w) + gap;
+    const context = sized(this.many, Math.round(side * across), Math.round(tall * rows));
+    context.imageSmoothingEnabled = false;
     context.strokeStyle = colors.followed;
-    context.beginPath();
-    context.moveTo(left + 1, top + 1);
-    context.lineTo(left + 1 + w, top + 1 + h);
-    context.stroke();
+    context.lineWidth = gap;
+    for (let i = 0; i < n; i++) {
+      const [column, row] = cell(i);
+      const [x, y, width, height] = [column * side, row * tall, side - gap, tall - gap];
+      const source = [column * w, row * h, w, h];
+      context.drawImage(this.sheet, ...source, x + gap / 2, y + gap / 2, width, height);
+      if (i === chain) context.strokeRect(x + gap / 2, y + gap / 2, width, height);
+      if (!(i in failures)) continue;
+      context.beginPath(); // a chain that was stopped is struck out
+      context.moveTo(x + gap, y + gap);
+      context.lineTo(x + width, y + height);
+      context.stroke();
+    }
   }
 
   // The chain whose picture a pointer event hits.

@@ -95,6 +95,7 @@ class Player {
     if (grew) this.asked = -Infinity;
     this.wanted = Math.min(this.wanted, this.limit);
     if (!this.playing) this.position = Math.min(this.wanted, this.last);
+    if (isNew) this.grows = this.last < this.limit;
     this.arrange();
     this.redraw();
     if (this.wanted > this.last) this.ask(this.wanted);
@@ -129,8 +130,9 @@ class Player {
       this.scaledFor = key;
       this.scales = arrowScales(this.trajectories);
     }
-    const keys = this.trajectories.map(({ header }) => new Set(header.curves.map(({ key }) => key)));
-    this.shared = new Set([...keys[0]].filter((key) => keys.every((known) => known.has(key))));
+    const [{ header }] = this.trajectories;
+    const everywhere = ({ key }) => this.trajectories.every(({ columns }) => key in columns);
+    this.shared = new Set(header.curves.filter(everywhere).map(({ key }) => key));
     if (!this.shared.has(this.curve)) [this.curve] = this.shared;
   }
 
@@ -270,9 +272,13 @@ class Player {
   }
 
   warning() {
-    const failed = this.trajectories.flatMap(({ header }) => Object.values(header.failures));
-    if (failed.length > 2) return `${failed.length} chains were stopped; the first: ${failed[0]}.`;
-    if (failed.length > 0) return `Stopped: ${failed.join("; ")}.`;
-    return "";
+    const { limit, position, chain } = this;
+    const failures = this.trajectories.flatMap(({ header }) => Object.values(header.failures));
+    const followed = this.trajectories.map(({ header }) => header.failures[chain]).find(Boolean);
+    const count = failures.length;
+    if (count > 2) return `${count} chains were stopped; ${followed ?? failures[0]}.`;
+    if (count > 0) return `Stopped: ${failures.join("; ")}.`;
+    if (!this.grows || position < limit) return "";
+    return `This page keeps ${limit} steps; take fewer chains to go further.`;
   }
 }

@@ -60,8 +60,8 @@ class TrackView {
   // What changes with the record.
   draw(record, { chain, colors, unit }) {
     const { header, columns } = this.trajectory;
-    this.captions.many.textContent =
-      `Decoded g(z) of ${header.n} chain${header.n > 1 ? "s" : ""} at ${unit} ${columns.steps[record]}`;
+    const chains = header.n > 1 ? `${header.n} chains` : "1 chain";
+    this.captions.many.textContent = `Decoded g(z) of ${chains} at ${unit} ${columns.steps[record]}`;
     this.decoded.draw(this.trajectory, record, chain, colors);
     this.latents.draw(this.trajectory, record, chain, colors, this.scales);
     this.curves.drawMarker(this.trajectory, record, chain, colors);
