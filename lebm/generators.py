@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, pad, pixel_shuffle
 
 #: Image size -> (size of the first feature map, its channels in units of the base width).
 #: 32 and 64 are the layouts of the authors' public SVHN and CelebA generators; the others
@@ -54,6 +57,39 @@ class MLPGenerator(nn.Module):
         return self.net(z)
 
 
+class _FromVector(nn.ConvTranspose2d):
+    """The transposed convolution of one pixel: z `(n, latent_dim)` -> `(n, channels, size, size)`.
+
+    One matrix product, two to four times as fast as the general way.
+    """
+
+    bias: Tensor
+
+    def forward(self, z: Tensor, output_size: list[int] | None = None) -> Tensor:
+        rows = self.weight.permute(0, 2, 3, 1)  # (latent_dim, size, size, channels)
+        bias = self.bias.repeat(math.prod(self.kernel_size))
+        h = torch.addmm(bias, z, rows.flatten(1))
+        return h.view(len(z), *rows.shape[1:]).permute(0, 3, 1, 2)
+
+
+class _ToPixels(nn.ConvTranspose2d):
+    """The transposed convolution (kernel 4, stride 2, padding 1) that ends in few channels.
+
+    Each of the four kinds of output pixel (even or odd row, even or odd column) is a convolution
+    of kernel 3 that takes every second weight; together they are one convolution to four times
+    the channels, which is then dealt out: twice as fast where there are only 1 or 3 channels.
+    """
+
+    bias: Tensor
+
+    def forward(self, h: Tensor, output_size: list[int] | None = None) -> Tensor:
+        inside, outside = self.weight.shape[:2]
+        taps = pad(self.weight.flip(2, 3), (1, 1, 1, 1)).view(inside, outside, 3, 2, 3, 2)
+        kernel = taps.flip(3, 5).permute(1, 3, 5, 0, 2, 4).reshape(outside * 4, inside, 3, 3)
+        kernel = kernel.contiguous(memory_format=torch.channels_last)
+        return pixel_shuffle(conv2d(h, kernel, self.bias.repeat_interleave(4), padding=1), 2)
+
+
 class ConvGenerator(nn.Module):
     """g_β for images in [-1, 1]: z `(n, latent_dim)` -> `(n, channels, image_size, image_size)`.
 
@@ -86,13 +122,15 @@ class ConvGenerator(nn.Module):
             sizes = ", ".join(map(str, IMAGE_LAYOUTS))
             raise ValueError(f"image_size must be one of {sizes}, not {image_size}")
         size, multiple = IMAGE_LAYOUTS[image_size]
-        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, width * multiple, size)]
+        layers: list[nn.Module] = [_FromVector(latent_dim, width * multiple, size)]
         while size < image_size:
             size, narrower = size * 2, max(multiple // 2, 1)
-            out = channels if size == image_size else width * narrower
+            inside = width * multiple
             layers += [
                 nn.LeakyReLU(0.2),
-                nn.ConvTranspose2d(width * multiple, out, 4, stride=2, padding=1),
+                _ToPixels(inside, channels, 4, stride=2, padding=1)
+                if size == image_size
+                else nn.ConvTranspose2d(inside, width * narrower, 4, stride=2, padding=1),
             ]
             multiple = narrower
         self.net = nn.Sequential(*layers, nn.Tanh())
@@ -100,4 +138,4 @@ class ConvGenerator(nn.Module):
         self.net.to(memory_format=torch.channels_last)
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.net(z[:, :, None, None])
+        return self.net(z)

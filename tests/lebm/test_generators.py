@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import conv_transpose2d
 
 from lebm.generators import IMAGE_LAYOUTS, ConvGenerator, MLPGenerator
 
@@ -40,6 +41,33 @@ def test_images_have_their_shape_and_range(size, channels, n, rng):
 def test_published_layouts(size, counts):
     with torch.device("meta"):
         assert channel_counts(ConvGenerator(100, 3, size, width=64)) == counts
+
+
+def as_transposed_convolutions(generator: ConvGenerator, z: torch.Tensor) -> torch.Tensor:
+    """What the layers are by their names and their weights, computed by PyTorch alone."""
+    h = z[:, :, None, None]
+    for layer in generator.net:
+        if isinstance(layer, nn.ConvTranspose2d):
+            h = conv_transpose2d(h, layer.weight, layer.bias, layer.stride, layer.padding)
+        else:
+            h = layer(h)
+    return h
+
+
+@pytest.mark.parametrize("size", [8, 28, 32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_layer_is_a_transposed_convolution(size, channels, rng):
+    generator = ConvGenerator(5, channels, size, width=2).double()
+    for parameter in generator.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    z = torch.randn(3, 5, dtype=torch.float64, generator=rng, requires_grad=True)
+    sources = [z, *generator.parameters()]
+    ours, plain = generator(z), as_transposed_convolutions(generator, z)
+    torch.testing.assert_close(ours, plain, rtol=0, atol=1e-13)
+    weights = torch.randn(ours.shape, dtype=torch.float64, generator=rng)
+    gradients = [torch.autograd.grad((x * weights).sum(), sources) for x in (ours, plain)]
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("n", [1, 4])
