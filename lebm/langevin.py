@@ -73,6 +73,7 @@ def update(
     return torch.add(z, force, alpha=s).add_(noise, alpha=scale), StepInfo(force, noise, s, scale)
 
 
+@torch.no_grad()
 def sample(
     log_density_fn: LogDensityFn, z: Tensor, config: LangevinConfig, *, generator: torch.Generator
 ) -> Tensor:
@@ -229,6 +230,7 @@ class _Walk:
                 return
             _, state, _ = piece[-1]
 
+    @torch.no_grad()
     def _take(
         self, kernel: Kernel, state: State, n_steps: int, should_stop: Callable[[], bool]
     ) -> list[_Step]:
