@@ -1,20 +1,36 @@
 """Algorithm 1 as plain eager loops, written as the equations read: what speed is measured against.
 
 Same networks and same steps as the library; autograd for every gradient, float32, PyTorch's
-own memory layout, one call of `randn` a step. Nothing but tests and `train.benchmark` uses it.
+own layers and memory layout, one call of `randn` a step. Only tests and `train.benchmark` use it.
 """
 
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 from lebm.prior import TiltedPrior
+
+
+def plain_model(model: LatentEBM) -> LatentEBM:
+    """A copy of a model of images, its generator made of `nn.ConvTranspose2d` as it comes."""
+    plain = deepcopy(model)
+    layers: list[nn.Module] = [nn.Unflatten(1, (model.config.latent_dim, 1, 1))]
+    for layer in model.generator.get_submodule("net").children():
+        if isinstance(layer, nn.ConvTranspose2d):
+            own = deepcopy(layer).to(memory_format=torch.contiguous_format)
+            own.__class__ = nn.ConvTranspose2d
+            layers.append(own)
+        else:
+            layers.append(layer)
+    plain.generator = nn.Sequential(*layers)
+    return plain
 
 
 def prior_chain(
