@@ -40,11 +40,12 @@ from train.presets import PRESETS, PRIOR
 _SHORT_RUN = LangevinConfig(n_steps=20, step_size=0.005)  # the paper's K_1, from noise
 _MNIST = PRESETS["mnist"][1]
 
-#: Learning iterations that are timed, each beside a plain iteration of Algorithm 1 with the same
-#: numbers of steps; one line more is one row more.
+#: Learning iterations that are timed, each beside a plain iteration of Algorithm 1 with the steps
+#: that its settings name; one line more is one row more.
 ITERATIONS: dict[str, TrainConfig] = {
     "short run": replace(_MNIST, posterior_sampler=_SHORT_RUN, posterior_chains="short-run"),
     "persistent": _MNIST,
+    "VAE beside plain short run": replace(_MNIST, method="vae", posterior_sampler=_SHORT_RUN),
 }
 
 
@@ -154,9 +155,11 @@ def _iteration_contests(device: torch.device) -> Iterator[Contest]:
         adams = Adam(model.prior.parameters(), 1e-4), Adam(model.generator.parameters(), 1e-4)
         samplers = config.prior_sampler, config.posterior_sampler
         iterate = eager_reference.learning_iteration
-        plain = partial(iterate, model, x, start, *adams, *samplers, rng)
-        title = f"iteration, {name} (K₁ = {config.posterior_sampler.n_steps}), {config.precision}"
-        yield Contest(title, 1, "iterations", plain, ours, aim=3.0)
+        plain = partial(iterate, model, x, start, start, *adams, *samplers, rng)
+        steps = f" (K₁ = {config.posterior_sampler.n_steps})" if config.method == "lebm" else ""
+        aim = 3.0 if config.method == "lebm" else None
+        title = f"iteration, {name}{steps}, {config.precision}"
+        yield Contest(title, 1, "iterations", plain, ours, aim=aim)
 
 
 def _memory_contests(device: torch.device) -> Iterator[Contest]:
