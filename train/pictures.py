@@ -15,8 +15,12 @@ from lebm.checkpoint import atomic_write
 
 def to_uint8(images: Tensor) -> np.ndarray:
     """Images in [-1, 1], `(n, channels, h, w)`, as uint8 `(n, h, w, channels)`."""
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).cpu().numpy()
+    return quantise(images).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def quantise(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as uint8 of the same shape, what a data set holds."""
+    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 def mosaic(pixels: np.ndarray, columns: int) -> np.ndarray:

@@ -273,13 +273,15 @@ class Trainer:
         Raises:
             RunError: as `load_state_dict`.
         """
+        rates = [
+            [group["initial_lr"] for group in s.optimizer.param_groups] for s in self.schedulers
+        ]
         self.load_state_dict(state | {"rng": self.rng.get_state(), "command": self.command})
-        options = self.config.optimizer
-        rates = (options.lr_prior, options.lr_generator)
-        for scheduler, rate in zip(self.schedulers, rates, strict=True):
-            for group in scheduler.optimizer.param_groups:
+        for scheduler, ours in zip(self.schedulers, rates, strict=True):
+            decay = self.config.optimizer.lr_decay**scheduler.last_epoch
+            for group, rate in zip(scheduler.optimizer.param_groups, ours, strict=True):
                 group["initial_lr"] = rate
-                group["lr"] = rate * options.lr_decay**scheduler.last_epoch
+                group["lr"] = rate * decay
 
 
 def _fabric(config: TrainConfig) -> Fabric:

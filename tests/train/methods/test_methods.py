@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -94,3 +95,20 @@ def test_a_method_learns_to_reconstruct_digits_it_has_not_seen(name, start, make
     trainer.fit()
     row = evaluation.evaluate(trainer.model, trainer.method.reconstruct, dataset.test)
     assert row["test_mse"] < 0.0375
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_another_run_s_state_can_be_taken_over_with_lower_rates(
+    name, start, make_config, images, tmp_path
+):
+    config = make_config("digits", method=name, epochs=1)
+    first = start(config, images, tmp_path / "first")
+    first.fit()
+    slower = OptimizerConfig(lr_prior=1e-5, lr_generator=2e-5, lr_decay=0.5)
+    second = start(replace(config, optimizer=slower), images, tmp_path / "second")
+    before = [g["lr"] for o in second.method.optimizers.values() for g in o.param_groups]
+    second.take_over(first.state_dict())
+    after = [g["lr"] for o in second.method.optimizers.values() for g in o.param_groups]
+    assert after == [0.5 * rate for rate in before]  # one epoch has passed
+    weights = second.model.state_dict().values()
+    assert all(map(torch.equal, first.model.state_dict().values(), weights))

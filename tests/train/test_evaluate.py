@@ -1,0 +1,145 @@
+"""`python -m train.evaluate`: rows, intervals over seeds, and refusals."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import torch
+
+from lebm.langevin import LangevinConfig
+from train import data, evaluate, evaluation
+from train.evaluate import Measured, Options, table
+from train.features import MNISTFeatures
+from train.run_dir import RunError
+
+
+@pytest.fixture(autouse=True)
+def small_digits(monkeypatch, images, points):
+    """Runs are judged on the data they were trained on."""
+    sets = {"digits": images, "ring": points}
+    monkeypatch.setattr(data, "load", lambda name, *_, **__: sets[name])
+
+
+@pytest.fixture
+def extractor(tmp_path) -> str:
+    torch.manual_seed(0)
+    torch.save(MNISTFeatures().state_dict(), tmp_path / "untrained.pth")
+    return str(tmp_path / "untrained.pth")
+
+
+@pytest.fixture
+def train(start, make_config, images, points, tmp_path):
+    """A trained run's folder."""
+
+    def make(name: str, dataset: str = "digits", **changes):
+        config = make_config(dataset, save_every=100, **{"epochs": 1} | changes)
+        start(config, images if dataset == "digits" else points, tmp_path / name).fit()
+        return tmp_path / name
+
+    return make
+
+
+def cells(text: str) -> list[dict[str, str]]:
+    header, _, *rows = ([c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines())
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def test_each_method_is_a_row_with_its_costs(train, extractor, tmp_path):
+    runs = (train("a"), train("b", method="vae"), train("c", method="rae"))
+    options = Options(runs, features=extractor, samples=30, json=tmp_path / "all.json")
+    rows = cells(evaluate.run(options))
+    assert [row["method"] for row in rows] == ["lebm", "vae", "rae"]
+    assert [row["gradients per sample"] for row in rows] == ["3", "0", "0"]
+    assert [row["test MSE, by Langevin"] != "" for row in rows] == [False, True, True]
+    assert all(float(row["Fréchet distance (features: untrained)"]) > 0 for row in rows)
+    assert all(row["images"] == "16 reconstructed, 30 sampled" for row in rows)
+    written = json.loads((tmp_path / "all.json").read_text())
+    assert [m["method"] for m in written] == ["lebm", "vae", "rae"]
+    assert written[0]["values"].keys() == {n for n in rows[0] if n in written[0]["values"]}
+
+
+def test_numbers_are_those_of_the_run(train, make_config):
+    rows = cells(evaluate.run(Options((train("a"),), features="none")))
+    assert rows[0]["seeds"] == "1"
+    assert rows[0]["iterations"] == "7"
+    logged = (train("b") / "evaluation.csv").read_text().splitlines()[-1].split(",")[-1]
+    assert float(rows[0]["test MSE"]) == pytest.approx(float(logged), rel=1e-3)
+
+
+def test_points_have_no_pictures_but_an_exact_density(train, extractor):
+    (row,) = cells(evaluate.run(Options((train("a", "ring"),), features=extractor)))
+    assert "Fréchet distance (features: untrained)" not in row
+    assert float(row["log p(x), nats"]) < 0
+
+
+def test_seeds_are_one_row_and_other_settings_another(train):
+    runs = (train("a"), train("b", seed=1), train("c", seed=1, batch_size=16))
+    rows = cells(evaluate.run(Options(runs, features="none")))
+    assert [row["seeds"] for row in rows] == ["2", "1"]
+    assert "±" in rows[0]["test MSE"]
+    assert "±" not in rows[1]["test MSE"]
+
+
+def test_the_interval_is_student_s():
+    group = [
+        Measured("r", "digits", "vae", s, 10, 1.0, "", 16, 0, {"test MSE": value})
+        for s, value in enumerate((1.0, 2.0, 3.0))
+    ]
+    (row,) = cells(table([group]))
+    assert row["test MSE"] == "2 ± 2.5"  # 4.303 · 1 / √3
+
+
+def test_the_same_seed_twice_is_refused(train):
+    with pytest.raises(RunError, match="spread between seeds"):
+        evaluate.run(Options((train("a"), train("b")), features="none"))
+
+
+def test_without_fid_s_weights_everything_else_is_measured(train, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (row,) = cells(evaluate.run(Options((train("a"),))))
+    assert "FID" not in row
+    assert capsys.readouterr().err.startswith("no FID: FID needs the Inception weights")
+
+
+def test_samples_are_those_of_the_model(train, start, make_config, images, tmp_path):
+    """A trainer's samples come from its own prior, the same for the same seed."""
+    trainer = evaluate._open(train("a", method="rae"), data.load)
+    a, b = (torch.cat(list(evaluate._samples(trainer, 300, seed=4))) for _ in range(2))
+    assert torch.equal(a, b)
+    assert len(a) == 300
+    trainer.method.mixture.means.add_(100.0)
+    moved = torch.cat(list(evaluate._samples(trainer, 300, seed=4)))
+    assert (a - moved).abs().max() > 0
+
+
+def test_mse_follows_the_method_s_own_inference(train, images):
+    run = train("a", method="vae", reconstruction=LangevinConfig(0, 0.01))
+    (row,) = cells(evaluate.run(Options((run,), features="none")))
+    trainer = evaluate._open(run, data.load)
+    own = evaluation.evaluate(trainer.model, trainer.method.reconstruct, images.test)
+    assert float(row["test MSE"]) == pytest.approx(own["test_mse"], rel=1e-3)
+    assert row["test MSE"] != row["test MSE, by Langevin"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere"], "nowhere holds no run"),
+        ([], "name at least one run"),
+        (["nowhere", "--samples", "1"], "samples must be at least 2"),
+        (["nowhere", "--test-examples=-1"], "test_examples must be at least 0"),
+    ],
+)
+def test_a_mistake_is_answered_in_words_and_a_status(arguments, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["evaluate", *arguments])
+    try:
+        status = evaluate.main()
+    except SystemExit as stop:
+        status = stop.code
+    printed = capsys.readouterr()
+    text = " ".join((printed.out + printed.err).replace("│", " ").split())
+    assert status != 0
+    assert said in text
+    assert "Traceback" not in text

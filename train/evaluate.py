@@ -1,0 +1,279 @@
+"""Judge trained runs: `python -m train.evaluate RUN ...` prints a Markdown row a method.
+
+Runs that differ in their seed alone are one row, with 95 % confidence intervals over seeds.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+import torch
+import tyro
+from scipy import stats
+from torch import Tensor
+
+from lebm.checkpoint import atomic_write
+from train import cards, data, evaluation, features
+from train.config import TrainConfig
+from train.frechet import frechet_distance
+from train.methods.encoders import Autoencoder
+from train.pictures import quantise
+from train.run_dir import RunDir, RunError
+from train.trainer import Trainer
+
+_BATCH = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to measure."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Directories of runs, each where it stands now."""
+    features: str = "inception"
+    """Whose features a Fréchet distance compares: "inception" (its distance is FID), a file of
+    weights (EfficientNet-Lite0 or the small MNIST network), module:function for your own, or
+    "none"."""
+    samples: int = 5000
+    """Samples for that distance, against as many training images, the first ones."""
+    test_examples: int = 2000
+    """Held-out examples to reconstruct, the first ones; 0 for all."""
+    seed: int = 0
+    """Of samples and chains."""
+    json: Path | None = None
+    """A file for every number of every run."""
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise ValueError("name at least one run: python -m train.evaluate runs/mnist")
+        if self.samples < 2:
+            raise ValueError(f"samples must be at least 2, not {self.samples}")
+        if self.test_examples < 0:
+            raise ValueError(f"test_examples must be at least 0, not {self.test_examples}")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A run and what was measured on it."""
+
+    run: str
+    data: str
+    method: str
+    seed: int
+    iterations: int
+    minutes: float
+    """Of training."""
+    hardware: str
+    n_test: int
+    """Held-out examples reconstructed."""
+    n_samples: int
+    """Samples on each side of the Fréchet distance; 0 where there is none."""
+    values: dict[str, float]
+    """Name, as the table has it -> value."""
+
+
+def main() -> int:
+    """Run the command line; returns the exit status."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    try:
+        options = tyro.cli(Options, prog="python -m train.evaluate", description=__doc__)
+        print(run(options))
+    except (
+        ValueError,
+        OSError,
+        data.DatasetUnavailable,
+        features.FeaturesUnavailable,
+        RunError,
+    ) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(options: Options) -> str:
+    """Measure every run; returns the Markdown table, and writes the JSON that was asked for.
+
+    Raises:
+        RunError: if a run cannot be used, or stands there twice.
+        FeaturesUnavailable, DatasetUnavailable: if something is missing.
+    """
+    load = lru_cache(maxsize=2)(data.load)
+    groups = _group([_open(path, load) for path in options.runs])
+    extractor = _extractor(options.features)
+    measured = [[_measure(t, options, extractor) for t in group] for group in groups]
+    if options.json is not None:
+        rows = [asdict(m) for group in measured for m in group]
+        atomic_write(options.json, msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
+    return table(measured)
+
+
+def _extractor(name: str) -> features.Features | None:
+    """What was asked for; without the weights of FID, a sentence and everything else."""
+    try:
+        return None if name == "none" else features.load(name)
+    except features.FeaturesUnavailable as error:
+        if name != "inception":
+            raise
+        print(f"no FID: {error}", file=sys.stderr)
+        return None
+
+
+def _open(path: Path, load: Callable[..., data.Dataset]) -> Trainer:
+    """A run where it stands, ready to be judged."""
+    run = RunDir(path)
+    config, state = run.config(), run.load_state()
+    if state is None:
+        raise RunError(f"{path} has saved nothing yet: train it first")
+    dataset = load(config.dataset, config.model.data_shape, config.data_root)
+    trainer = Trainer(config, dataset, run, command="")
+    trainer.load_state_dict(state)
+    trainer.model.eval().requires_grad_(False)
+    trainer.method.prepare_model()
+    return trainer
+
+
+def _group(trainers: list[Trainer]) -> list[list[Trainer]]:
+    """Trainers whose settings differ in their seed and where they ran alone."""
+    groups: dict[TrainConfig, list[Trainer]] = {}
+    for trainer in trainers:
+        key = replace(
+            trainer.config,
+            seed=0,
+            data_root=None,
+            out=None,
+            save_every=1,
+            log_every=1,
+            accelerator="auto",
+            threads=0,
+        )
+        group = groups.setdefault(key, [])
+        if any(trainer.config.seed == other.config.seed for other in group):
+            raise RunError(
+                f"{trainer.run.path} has the settings and the seed of another run given: runs of "
+                "one seed say nothing about the spread between seeds"
+            )
+        group.append(trainer)
+    return list(groups.values())
+
+
+def _measure(trainer: Trainer, options: Options, extractor: features.Features | None) -> Measured:
+    """Reconstruction, samples and their cost, of one run."""
+    test, device = trainer.dataset.test[: options.test_examples or None], trainer.fabric.device
+    model, own = trainer.model, trainer.method.reconstruct
+    by_chain = evaluation.by_langevin(model, trainer.config.reconstruction)
+
+    def mse(reconstruct: evaluation.Reconstruct) -> float:
+        return evaluation.reconstruction_mse(reconstruct, test, seed=options.seed, device=device)
+
+    values = {"test MSE": mse(own)}
+    if isinstance(trainer.method, Autoencoder):
+        values["test MSE, by Langevin"] = mse(by_chain)
+    values |= _log_probs(trainer)
+    values |= _cost(trainer, options.seed)
+    n_samples = 0
+    if extractor is not None and trainer.dataset.train.dtype == torch.uint8:
+        n_samples = min(options.samples, len(trainer.dataset.train))
+        real = trainer.dataset.train[:n_samples].split(_BATCH)
+        fake = _pictures(trainer, n_samples, options.seed)
+        network = extractor.network.to(device)
+        values[extractor.label] = frechet_distance(real, fake, network, device)
+    return Measured(
+        run=str(trainer.run.path),
+        data=trainer.dataset.name,
+        method=trainer.config.method,
+        seed=trainer.config.seed,
+        iterations=trainer.step,
+        minutes=round(trainer.seconds / 60, 2),
+        hardware=cards.hardware(device),
+        n_test=len(test),
+        n_samples=n_samples,
+        values=values,
+    )
+
+
+def _log_probs(trainer: Trainer) -> dict[str, float]:
+    """Exact log p(x) of held-out points in nats, where the latent is a plane."""
+    config = trainer.model.config
+    if config.latent_dim != 2 or len(config.data_shape) != 1:
+        return {}
+    return {"log p(x), nats": evaluation.exact_log_prob(trainer.model, trainer.dataset.test)}
+
+
+def _samples(trainer: Trainer, n: int, seed: int) -> Iterator[Tensor]:
+    """n samples of x in batches, z by the method's own sampler."""
+    model, chain = trainer.model, trainer.method.prior_sampler()
+    generator = torch.Generator(trainer.fabric.device).manual_seed(seed)
+    for first in range(0, n, _BATCH):
+        start = model.prior.sample_base(min(_BATCH, n - first), generator=generator)
+        yield model.generate(model.sample_prior(start, chain, generator=generator))
+
+
+def _pictures(trainer: Trainer, n: int, seed: int) -> Iterator[Tensor]:
+    """n samples as uint8 images."""
+    for x in _samples(trainer, n, seed):
+        yield quantise(x)
+
+
+def _cost(trainer: Trainer, seed: int) -> dict[str, float]:
+    """What 1,000 samples take, and how many gradients in z each of them."""
+    list(_samples(trainer, _BATCH, seed))  # what is only done once does not count
+    started = time.perf_counter()
+    list(_samples(trainer, 1000, seed))
+    if trainer.fabric.device.type == "cuda":
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - started
+    chain = trainer.model.config.prior == "tilted"
+    gradients = trainer.method.prior_sampler().n_steps if chain else 0
+    return {"seconds per 1,000 samples": seconds, "gradients per sample": float(gradients)}
+
+
+def table(groups: list[list[Measured]]) -> str:
+    """A row a group: means, and for several seeds the half width of a 95 % interval.
+
+    The interval is Student's, over seeds: it says nothing about the error of one evaluation.
+    """
+    names = dict.fromkeys(name for group in groups for m in group for name in m.values)
+    header = ["data", "method", "seeds", "iterations", "minutes", *names, "images"]
+    rows = [header, ["---"] * len(header)]
+    for group in groups:
+        first = group[0]
+        images = f"{first.n_test:,} reconstructed"
+        if first.n_samples:
+            images += f", {first.n_samples:,} sampled"
+        rows.append(
+            [
+                first.data,
+                first.method,
+                str(len(group)),
+                f"{first.iterations:,}",
+                _with_interval([m.minutes for m in group]),
+                *(_cell(group, name) for name in names),
+                images,
+            ]
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(group: list[Measured], name: str) -> str:
+    values = [m.values[name] for m in group if name in m.values]
+    return _with_interval(values) if values else ""
+
+
+def _with_interval(values: list[float]) -> str:
+    """Mean, and ± the half width of Student's 95 % interval where there are several values."""
+    tensor = torch.tensor(values, dtype=torch.float64)
+    if len(values) == 1:
+        return f"{values[0]:.4g}"
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * float(tensor.std()) / len(values) ** 0.5
+    return f"{float(tensor.mean()):.4g} ± {half:.2g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
