@@ -100,6 +100,8 @@ def _prepare(
         held.enter_context(run_lock.hold(run.path))
         run.create(arguments)
     dataset = trainer.dataset
+    if dataset.note:
+        console.print(f"note: {dataset.note}", markup=False)
     if dataset.skipped:
         console.print(f"{dataset.skipped} unreadable pictures were left out")
     console.print(

@@ -11,7 +11,16 @@ from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
 
 DatasetName = Literal[
-    "pinwheel", "two-moons", "ring", "digits", "mnist", "fashion-mnist", "image-folder"
+    "pinwheel",
+    "two-moons",
+    "ring",
+    "digits",
+    "mnist",
+    "fashion-mnist",
+    "svhn",
+    "cifar10",
+    "celeba",
+    "image-folder",
 ]
 
 MethodName = Literal["lebm", "vae", "2svae", "rae", "sri", "sri-5"]
@@ -93,8 +102,8 @@ class TrainConfig:
     seed: int = 0
     """Of the weights, the order of the data and all chains."""
     data_root: Path | None = None
-    """Folder with the data; for MNIST and Fashion-MNIST the environment variable LEBM_DATA stands
-    in for it, and without either they are downloaded."""
+    """Folder with the data; the environment variable LEBM_DATA stands in for it (but for one's own
+    pictures), and without either a data set is downloaded into ./data."""
     out: Path | None = None
     """The run's directory; default runs/PRESET, or the next free runs/PRESET-2, -3, ..."""
     save_every: int = 500

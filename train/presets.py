@@ -54,6 +54,61 @@ def _grey_28(dataset: DatasetName) -> TrainConfig:
     )
 
 
+def _published(
+    dataset: DatasetName,
+    size: int,
+    *,
+    width: int = 64,
+    prior_hidden: int = 200,
+    n_prior: int = 60,
+    n_posterior: int = 20,
+    batch_size: int = 100,
+    epochs: int = 200,
+) -> TrainConfig:
+    """The authors' public settings for colour images.
+
+    The defaults are those of train_svhn.py in https://github.com/bpucla/latent-space-EBM-prior,
+    whose option stands beside each number; the keywords are what another script changes.
+    """
+    return TrainConfig(
+        dataset=dataset,
+        model=ModelConfig(
+            latent_dim=100,  # nz
+            data_shape=(3, size, size),
+            width=width,  # ngf
+            noise_std=0.3,  # g_llhd_sigma
+            prior_hidden=prior_hidden,  # ndf
+            prior_activation="gelu",  # e_activation
+        ),
+        prior_sampler=LangevinConfig(n_prior, 0.08),  # e_l_steps; e_l_step_size is δ = 0.4
+        posterior_sampler=LangevinConfig(n_posterior, 0.005),  # g_l_steps; δ = 0.1
+        optimizer=OptimizerConfig(
+            lr_prior=2e-5,  # e_lr
+            lr_generator=1e-4,  # g_lr
+            betas=(0.5, 0.999),  # e_beta1, g_beta1, ...
+            lr_decay=0.998,  # e_gamma, g_gamma
+        ),
+        batch_size=batch_size,
+        epochs=epochs,  # n_epochs, which counts one more
+        save_every=2000,
+        log_every=100,
+    )
+
+
+def _small_colour(dataset: DatasetName, size: int, epochs: int) -> TrainConfig:
+    """Colour images at a size that two cores learn from in hours, as the grey ones."""
+    return TrainConfig(
+        dataset=dataset,
+        model=ModelConfig(latent_dim=64, data_shape=(3, size, size), width=16),
+        prior_sampler=PRIOR,
+        posterior_sampler=POSTERIOR,
+        posterior_chains="persistent",
+        optimizer=OptimizerConfig(lr_decay=0.95),
+        epochs=epochs,
+        precision="bf16-mixed",
+    )
+
+
 #: Name -> (one line for --help, settings).
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
     "pinwheel": ("Five curved arms in the plane; ten minutes.", _plane("pinwheel")),
@@ -73,6 +128,28 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
     ),
     "mnist": ("28x28 handwritten digits; about an hour on 2 cores.", _grey_28("mnist")),
     "fashion-mnist": ("28x28 clothes; about an hour on 2 cores.", _grey_28("fashion-mnist")),
+    "svhn": ("32x32 house numbers, as published; for a GPU.", _published("svhn", 32)),
+    # No script for CIFAR-10 is public: these are SVHN's numbers.
+    "cifar10": ("32x32 objects, SVHN's published settings; for a GPU.", _published("cifar10", 32)),
+    # train_svhn.py takes CelebA at 64 pixels with the same options (celeba64_sri).
+    "celeba64": ("64x64 faces, as published; for a GPU.", _published("celeba", 64)),
+    # train_celeba_128.py: ngf, ndf, e_l_steps, g_l_steps, batch_size (4 x 100) and n_epochs.
+    "celeba128": (
+        "128x128 faces, as published; for several GPUs.",
+        _published(
+            "celeba",
+            128,
+            width=128,
+            prior_hidden=1000,
+            n_prior=80,
+            n_posterior=40,
+            batch_size=400,
+            epochs=400,
+        ),
+    ),
+    "svhn-small": ("SVHN at a size for 2 cores; hours.", _small_colour("svhn", 32, 10)),
+    "cifar10-small": ("CIFAR-10 at a size for 2 cores; hours.", _small_colour("cifar10", 32, 15)),
+    "celeba-small": ("64x64 faces at a size for 2 cores; hours.", _small_colour("celeba", 64, 25)),
     "image-folder": (
         "Your own pictures (--data-root), cropped and resized to the model's size.",
         TrainConfig(

@@ -218,6 +218,7 @@ class Trainer:
                 "minutes": round(self.seconds / 60, 1),
                 "hardware": cards.hardware(self.fabric.device),
                 **self.method.facts(),
+                **({"data fidelity": self.dataset.note} if self.dataset.note else {}),
             },
             evaluated=row,
             prior_sampler=self.method.prior_sampler(),

@@ -1,0 +1,56 @@
+"""Data sets by name; each either loads whole or says in one sentence what to do.
+
+Images stay uint8. Those decoded from many files are kept as one mapped file (`train.data.files`),
+so that a set larger than memory can be learned from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from train.data import faces, folder, toys, vision
+from train.data.base import Dataset, DatasetUnavailable, Request, to_model_range
+
+__all__ = ["Dataset", "DatasetUnavailable", "load", "to_model_range"]
+
+
+def load(
+    name: str, data_shape: tuple[int, ...], root: Path | None = None, *, download: bool = True
+) -> Dataset:
+    """The named data set.
+
+    Args:
+        name: one of `train.config.DatasetName`.
+        data_shape: shape of one example that the model expects; faces and a folder of pictures
+            are fitted to it, every other data set must have it.
+        root: local folder; None means the environment variable LEBM_DATA (but for one's own
+            pictures), and where that is unset too, ./data, which torchvision fills.
+        download: False takes what is there and downloads nothing.
+
+    Raises:
+        DatasetUnavailable: if it cannot be had or does not fit; the message says what to do.
+    """
+    if name not in _LOADERS:
+        raise DatasetUnavailable(f"no data set {name!r}; there are {', '.join(_LOADERS)}")
+    dataset = _LOADERS[name](Request(name, tuple(data_shape), root, download))
+    if dataset.data_shape != tuple(data_shape):
+        raise DatasetUnavailable(
+            f"{name} has examples of shape {dataset.data_shape}, the model expects "
+            f"{tuple(data_shape)}: set --model.data-shape accordingly"
+        )
+    return dataset
+
+
+_LOADERS: dict[str, Callable[[Request], Dataset]] = {
+    "pinwheel": toys.pinwheel,
+    "two-moons": toys.two_moons,
+    "ring": toys.ring,
+    "digits": toys.digits,
+    "mnist": vision.mnist,
+    "fashion-mnist": vision.mnist,
+    "svhn": vision.svhn,
+    "cifar10": vision.cifar10,
+    "celeba": faces.celeba,
+    "image-folder": folder.image_folder,
+}

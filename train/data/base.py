@@ -1,0 +1,69 @@
+"""What a data set is, and what a loader is asked for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+class DatasetUnavailable(Exception):
+    """A data set cannot be had; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Examples to learn from and held-out ones.
+
+    Attributes:
+        name: what was asked for.
+        train: points float32 `(n, dim)`, or images uint8 `(n, channels, size, size)`.
+        test: the same, held out.
+        skipped: unreadable files left out.
+        note: how these data differ from the published ones, where they do.
+    """
+
+    name: str
+    train: Tensor
+    test: Tensor
+    skipped: int = 0
+    note: str = ""
+
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return tuple(self.train.shape[1:])
+
+
+def to_model_range(examples: Tensor) -> Tensor:
+    """float32 examples: images from 0..255 to [-1, 1], points as they are."""
+    if examples.dtype == torch.uint8:
+        return examples.float() / 127.5 - 1
+    return examples
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a loader is asked for: the arguments of `load`."""
+
+    name: str
+    data_shape: tuple[int, ...]
+    root: Path | None
+    download: bool
+
+
+def local_root(request: Request) -> Path | None:
+    """The folder to look in: the one asked for, else LEBM_DATA; None where one may download."""
+    if request.root is not None:
+        return request.root
+    if os.environ.get("LEBM_DATA"):
+        return Path(os.environ["LEBM_DATA"])
+    return None if request.download else Path("data")
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
