@@ -36,6 +36,23 @@ class Analytic:
         raise NotImplementedError
 
 
+class Scaled(Analytic):
+    """λ t(z) for a term t."""
+
+    def __init__(self, factor: float, term: LogDensityFn) -> None:
+        self._factor, self._term = factor, term
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return self._factor * self._term(z)
+
+    def force(self, z: Tensor) -> Tensor:
+        return self._factor * force(self._term, z)
+
+    def value_and_force(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        value, gradient = value_and_force(self._term, z)
+        return self._factor * value, self._factor * gradient
+
+
 class LogDensity:
     """log π(z) = Σ_j t_j(z), up to a constant; callable as `(n, latent_dim) -> (n,)`.
 

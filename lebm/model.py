@@ -137,9 +137,13 @@ class LatentEBM(nn.Module):
         """log p(x, z) + log Z(α), `(n,)` in nats: the posterior's target, an anomaly score."""
         return self.log_likelihood(x, z) + self.prior.unnorm_log_prob(z)
 
-    def prior_density(self) -> LogDensity:
-        """log p_α(z) + log Z(α) as its terms: "base" (log p_0) and "tilt" (f_α)."""
-        return self.prior.density()
+    def prior_density(self, tilt: float = 1.0) -> LogDensity:
+        """log p_α(z) + log Z(α) as its terms: "base" (log p_0) and "tilt" (f_α).
+
+        Args:
+            tilt: λ in p_λ ∝ exp(λ f_α) p_0; 1 is the model's prior, 0 the plain Gaussian.
+        """
+        return self.prior.density(tilt)
 
     def posterior_density(self, x: Tensor) -> LogDensity:
         """log p(x, z) + log Z(α) for given x `(n, *data_shape)` as "base", "tilt", "likelihood".

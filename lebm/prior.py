@@ -8,7 +8,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from lebm.density import BASE, TILT, Analytic, LogDensity
+from lebm.density import BASE, TILT, Analytic, LogDensity, Scaled
 from lebm.neg_energy import Activation, NegEnergyNet, NegEnergyTerm
 
 
@@ -50,14 +50,17 @@ class TiltedPrior(nn.Module):
         """f_α(z) + log p_0(z) = log p_α(z) + log Z(α): `(n, latent_dim) -> (n,)` (eq. 2)."""
         return self.neg_energy(z) + self.base_log_prob(z)
 
-    def density(self) -> LogDensity:
+    def density(self, tilt: float = 1.0) -> LogDensity:
         """`unnorm_log_prob` as its terms: "base" (log p_0) and "tilt" (f_α).
 
         Forces need no autograd while `f` is the network it was built with. The density follows
         the network's weights as they learn; another network needs another density.
+
+        Args:
+            tilt: λ in p_λ ∝ exp(λ f_α) p_0; the term "tilt" is then λ f_α.
         """
-        tilt = NegEnergyTerm(self.f) if isinstance(self.f, NegEnergyNet) else self.neg_energy
-        return LogDensity({BASE: _Base(self), TILT: tilt})
+        f = NegEnergyTerm(self.f) if isinstance(self.f, NegEnergyNet) else self.neg_energy
+        return LogDensity({BASE: _Base(self), TILT: f if tilt == 1 else Scaled(tilt, f)})
 
     def sample_base(self, n: int, *, generator: torch.Generator) -> Tensor:
         """n draws from p_0, shape `(n, latent_dim)`, on the device of the parameters."""

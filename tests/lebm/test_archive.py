@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import io
+import pickle
+import resource
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lebm import archive
+from lebm.langevin import LangevinConfig
+from lebm.recipe import ChainRecipe, Segment, fingerprint
+
+FORK = Segment(seed=8, sampler=LangevinConfig(4, 0.01, temperature=0.5))
+
+
+@pytest.fixture
+def model(make_model):
+    return make_model(latent_dim=3, data_shape=(4,)).float().requires_grad_(False)
+
+
+@pytest.fixture
+def recipe(model):
+    segments = (Segment(seed=7, sampler=LangevinConfig(6, 0.05)), FORK)
+    return ChainRecipe("mine", fingerprint(model), 5, segments)
+
+
+@pytest.fixture
+def good(model, recipe) -> bytes:
+    return archive.dumps(recipe.run(model), recipe)
+
+
+def arrays_of(data: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(data)) as file:
+        return {name: file[name] for name in file.files}
+
+
+def npz(arrays: dict[str, np.ndarray]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def test_an_export_read_again_replays_the_same_chain(model, good, tmp_path):
+    path = tmp_path / "chain.npz"
+    path.write_bytes(good)
+    read = archive.load(path)
+    replayed = read.replay(model)
+    assert np.array_equal(replayed.z.numpy(), read.arrays["z"])
+    assert np.array_equal(replayed.terms["tilt"].numpy(), read.arrays["term_tilt"])
+    assert np.array_equal(replayed.steps.numpy(), read.arrays["steps"])
+
+
+def test_everything_of_the_trajectory_is_there(model, recipe, good):
+    arrays, chain = archive.loads(good).arrays, recipe.run(model)
+    expected = {
+        "steps": chain.steps,
+        "z": chain.z,
+        "drift_norm": chain.drift_norm,
+        "diffusion_norm": chain.diffusion_norm,
+        "displacement": chain.displacement,
+        "term_base": chain.terms["base"],
+        "term_tilt": chain.terms["tilt"],
+        "force_norm_base": chain.force_norms["base"],
+        "force_norm_tilt": chain.force_norms["tilt"],
+        "force_cosine_base_tilt": chain.force_cosines["base", "tilt"],
+    }
+    assert arrays.keys() == expected.keys()
+    for name, value in expected.items():
+        assert np.array_equal(arrays[name], value.numpy()), name
+
+
+def test_numpy_alone_reads_it_without_pickle(good):
+    with np.load(io.BytesIO(good), allow_pickle=False) as file:
+        assert '"seed":7' in str(file["settings"])
+
+
+def test_a_pickle_inside_is_refused_and_not_run(good, tmp_path):
+    marker = tmp_path / "payload-ran"
+
+    class Payload:
+        def __reduce__(self):
+            return Path.touch, (marker,)
+
+    arrays = arrays_of(good) | {"z": np.array([Payload()], dtype=object)}
+    for data in (npz(arrays), pickle.dumps(Payload())):
+        with pytest.raises(ValueError, match="not an exported chain"):
+            archive.loads(data)
+    assert not marker.exists()
+
+
+def test_a_file_cut_anywhere_is_refused(good):
+    for length in range(0, len(good), 97):
+        with pytest.raises(ValueError, match="not an exported chain"):
+            archive.loads(good[:length])
+
+
+def test_a_changed_byte_never_escapes_as_another_error(good):
+    generator = np.random.default_rng(0)
+    for place in generator.integers(0, len(good), 300):
+        broken = bytearray(good)
+        broken[place] ^= 0xFF
+        try:
+            archive.loads(bytes(broken))
+        except ValueError:
+            continue
+
+
+def header_of(shape: tuple[int, ...]) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "<f4", "fortran_order": False, "shape": shape}
+    )
+    return file.getvalue()
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch):
+    monkeypatch.setattr(archive, "MAX_BYTES", 2**26)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bomb, bomb.open("z.npy", "w") as part:
+        part.write(header_of((2**25,)))
+        for _ in range(2**7):
+            part.write(b"\0" * 2**20)
+    assert len(file.getvalue()) < 2**18
+    with pytest.raises(ValueError, match="would unpack"):
+        archive.loads(file.getvalue())
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**15  # kB
+
+
+def test_an_array_shorter_than_it_says_is_refused():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as liar:
+        liar.writestr("z.npy", header_of((2**40,)) + b"\0" * 64)
+    with pytest.raises(ValueError, match="shorter than it says"):
+        archive.loads(file.getvalue())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"z": np.zeros((3, 5, 3), np.float32)},
+        {"steps": np.arange(11.0)},
+        {"steps": np.arange(12)},
+        {"term_tilt": np.zeros((11, 5), np.int64)},
+        {"extra": np.zeros(3)},
+    ],
+)
+def test_arrays_that_are_not_the_recipes_chain_are_refused(good, change):
+    with pytest.raises(ValueError, match="does not hold the chain"):
+        archive.loads(npz(arrays_of(good) | change))
+
+
+@pytest.mark.parametrize("settings", ["{}", "not json", "x" * 100_000, 3])
+def test_settings_that_are_no_recipe_are_refused(good, settings):
+    with pytest.raises(ValueError, match=r"not an exported chain|not the settings of a chain"):
+        archive.loads(npz(arrays_of(good) | {"settings": settings}))
+
+
+def test_a_recipe_of_another_model_does_not_replay(good, model):
+    model.prior.f[0].bias += torch.ones(())
+    with pytest.raises(ValueError, match="weights are others"):
+        archive.loads(good).replay(model)
