@@ -3,46 +3,130 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import cache
-from app.models import ModelEntry, list_models, runs_folder
+from app.models import MAX_OPENED, ModelEntry, Opened, list_models, runs_folder
 from app.studies.chain_run import ChainSettings, undrawable
+from lebm import reference
 from lebm.checkpoint import CheckpointError, ModelCard
 from lebm.model import LatentEBM
 
 CHAIN_COUNTS = (1, 4, 9, 16, 25, 36, 64, 100)
-_SHOWN_MODEL = "sidebar.model"
+_SHOWN_MODEL, _GONE = "sidebar.model", "sidebar.gone"
+_OPENED, _REFUSED, _UPLOADS = "sidebar.opened", "sidebar.refused", "sidebar.uploads"
+
+Chosen = tuple[ModelEntry, LatentEBM, ModelCard]
 
 
-def pick_model() -> tuple[ModelEntry, LatentEBM, ModelCard] | None:
-    """The chosen model; None, with a sentence on the page, if it cannot be opened."""
-    entries = list_models(runs_folder())
+def pick_model(side: str = "", where: DeltaGenerator | None = None) -> Chosen | None:
+    """The chosen model; None, with a sentence on the page, if it cannot be opened.
+
+    Args:
+        side: "" for the page's model; "2" for the second one of a comparison. It ends the
+            control's key in the address.
+        where: a container for the control; None is the sidebar.
+    """
+    key = f"model{side}"
+    if _OPENED not in st.session_state:
+        st.session_state[_OPENED] = Opened()
+    opened: Opened = st.session_state[_OPENED]
+    wanted = st.session_state.get(key) or st.query_params.get(key, "")
+    entries = list_models(runs_folder(), wanted) | opened.entries
     if not entries:
         st.error("There is no model yet: train one with `python -m train digits`.")
         return None
-    with st.sidebar:
+    _mind_the_gone(key, wanted, entries)
+    with where or st.sidebar:
         chosen = st.selectbox(
-            "Model",
+            "Model B" if side else "Model",
             list(entries),
-            key="model",
+            key=key,
             bind="query-params",
-            help="Models of the zoo come with the explorer; runs are those in the folder runs/.",
+            on_change=_forget_the_gone,
+            help="Models of the zoo come with the explorer; runs are those in the folder runs/. "
+            "With a run chosen, its checkpoints stand in the list, too.",
         )
         st.caption(entries[chosen].note)
-    entry = entries[chosen]
+        if not side:
+            _open_your_own(opened, chosen)
+    loaded = _load(entries[chosen])
+    if loaded is not None and not side:
+        follow_model(chosen, loaded[2])
+    return loaded
+
+
+def _load(entry: ModelEntry) -> Chosen | None:
+    """The model, if it can be opened and drawn; else a sentence stands on the page."""
     try:
         model, card = cache.model(entry)
     except CheckpointError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         return None
     if (reason := undrawable(model)) is not None:
-        st.error(f"{entry.id} cannot be shown: {reason}.")
+        st.error(f"{plain(entry.id)} cannot be shown: {reason}.")
         return None
-    _follow_model(entry, card)
     return entry, model, card
+
+
+def plain(text: str) -> str:
+    """Text that may quote somebody else's file, as Markdown that shows it letter by letter."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>$~:])", r"\\\1", text)
+
+
+def _mind_the_gone(key: str, wanted: str, entries: dict[str, ModelEntry]) -> None:
+    """Say so when the address or the session names an opened file that is not here any more."""
+    if wanted.startswith("upload/") and wanted not in entries:
+        st.session_state.pop(key, None)
+        st.session_state[_GONE] = wanted.removeprefix("upload/")
+    if gone := st.session_state.get(_GONE):
+        st.info(
+            f"{plain(gone[:80])} is not open here: files live in the tab that opened them. "
+            "Open it again under “Open your own” in the sidebar."
+        )
+
+
+def _forget_the_gone() -> None:
+    st.session_state.pop(_GONE, None)
+
+
+def _open_your_own(opened: Opened, chosen: str) -> None:
+    """Take in a model file; what was found in it stands below."""
+    findings = opened.findings.get(chosen, ())
+    with st.expander("Open your own", expanded=bool(findings) or _REFUSED in st.session_state):
+        key = f"{_UPLOADS}.{st.session_state.get(_UPLOADS, 0)}"
+        st.file_uploader(
+            "A model file",
+            type=["safetensors", *reference.SUFFIXES],
+            key=key,
+            on_change=_take,
+            args=(opened, key),
+            help="A `.safetensors` file that `python -m train` wrote, or a checkpoint of the "
+            "authors' public scripts. It is read as data, stays in this tab alone, and goes with "
+            f"it; the newest {MAX_OPENED} are kept.",
+        )
+        if reason := st.session_state.get(_REFUSED):
+            st.error(plain(reason))
+        for sentence in findings:
+            st.caption(plain(sentence))
+
+
+def _take(opened: Opened, key: str) -> None:
+    """Open the uploaded file and choose it; a fresh uploader then lets go of its bytes."""
+    file = st.session_state[key]
+    if file is None:
+        return
+    st.session_state.pop(_REFUSED, None)
+    _forget_the_gone()
+    try:
+        st.session_state["model"] = opened.add(file.name, file.getvalue())
+    except CheckpointError as error:
+        st.session_state[_REFUSED] = str(error)
+    st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +201,10 @@ def chain_settings(card: ModelCard, length: Length) -> ChainSettings:
     return ChainSettings(int(n_chains), int(n_steps), step_size, temperature, int(seed))
 
 
-def _follow_model(entry: ModelEntry, card: ModelCard) -> None:
+def follow_model(model_id: str, card: ModelCard) -> None:
     """When a person turns to another model, take over the steps and step size it learned with."""
-    before = st.session_state.get(_SHOWN_MODEL, entry.id)
-    st.session_state[_SHOWN_MODEL] = entry.id
-    if before != entry.id:
+    before = st.session_state.get(_SHOWN_MODEL, model_id)
+    st.session_state[_SHOWN_MODEL] = model_id
+    if before != model_id:
         st.session_state["K"] = card.prior_sampler.n_steps
         st.session_state["s"] = card.prior_sampler.step_size
