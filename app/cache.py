@@ -13,6 +13,7 @@ from app.jobs import Jobs
 from app.models import ModelEntry
 from app.studies import frame
 from app.studies.frame import LatentPlane
+from lebm import recipe
 from lebm.checkpoint import ModelCard, load
 from lebm.model import LatentEBM
 
@@ -64,3 +65,17 @@ def latent_plane(entry: ModelEntry) -> LatentPlane:
 def _latent_plane(path: str, version: int) -> LatentPlane:
     model, card = _model(path, version)
     return frame.latent_plane(model, card.prior_sampler)
+
+
+def fingerprint(entry: ModelEntry) -> str:
+    """Of the model's weights; exports carry it.
+
+    Raises:
+        CheckpointError: if the file cannot be used.
+    """
+    return _fingerprint(str(entry.path), entry.version)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _fingerprint(path: str, version: int) -> str:
+    return recipe.fingerprint(_model(path, version)[0])

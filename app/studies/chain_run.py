@@ -15,6 +15,7 @@ from app.player.payload import Track
 from app.studies import tracks
 from app.studies.frame import LatentPlane
 from lebm import langevin, mala
+from lebm.density import LogDensity
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 from lebm.noise import ChainNoise
@@ -38,6 +39,8 @@ class ChainSettings:
     seed: int
     adjusted: bool = False
     """Whether each step must pass the Metropolis test (MALA)."""
+    tilt: float = 1.0
+    """λ in p_λ ∝ exp(λ f) p_0, which the chain climbs: 1 is the model, 0 the plain Gaussian."""
 
     def sampler(self, n_steps: int) -> LangevinConfig:
         """The settings as the library takes them, for this many steps."""
@@ -47,9 +50,14 @@ class ChainSettings:
         """The noise of these chains."""
         return ChainNoise(self.seed, range(self.n_chains), model.config.latent_dim)
 
+    def density(self, model: LatentEBM) -> LogDensity:
+        """What these chains climb."""
+        return model.prior_density(self.tilt)
+
     def __str__(self) -> str:
         test = ", Metropolis test" if self.adjusted else ""
-        return f"s = {self.step_size:g}, T = {self.temperature:g}, seed {self.seed}{test}"
+        tilt = f", λ = {self.tilt:g}" if self.tilt != 1 else ""
+        return f"s = {self.step_size:g}, T = {self.temperature:g}, seed {self.seed}{test}{tilt}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,7 @@ class ChainRun:
             settings: the chain.
         """
         noise = settings.noise(model)
-        density = model.prior_density()
+        density = settings.density(model)
         trajectory, arrows = tracks.walk(
             density,
             langevin.init(density, noise.at(0)),
@@ -150,7 +158,7 @@ class ChainRun:
         """The same chain as it was when it had taken only `step` steps."""
         step = max(0, min(step, self.n_taken))
         whole = self.trajectory
-        state = langevin.init(self.model.prior_density(), whole.z[step], at_step=step)
+        state = langevin.init(self.settings.density(self.model), whole.z[step], at_step=step)
         failed_at = whole.state.failed_at
         stopped = (failed_at >= 0) & (failed_at <= step)
         state = replace(
@@ -201,7 +209,7 @@ class ChainRun:
 
     def _take(self, n_steps: int) -> ChainRun:
         later, arrows = tracks.walk(
-            self.model.prior_density(),
+            self.settings.density(self.model),
             self.trajectory.state,
             self.settings.sampler(n_steps),
             noise=self.noise,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 
 import streamlit as st
 
 from app import cache
+from app.exports import take_away
 from app.models import ModelEntry
 from app.player import player
 from app.player.payload import View, encode
 from app.sidebar import Length, chain_settings, pick_model
 from app.studies import history
 from app.studies.chain_run import ChainRun, ChainSettings, chain_id
+from app.studies.export import Film
+from app.studies.recipe import recipe_of
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 
@@ -20,6 +24,7 @@ _PLAYER = "player"
 _RUNS, _ROOT = "chains.runs", "chains.root"  # the chain and, after a fork, its other branch
 _FORK_AT, _RESTART = "chains.fork_at", "chains.restart"
 _PAYLOAD, _VIEW = "chains.payload", "chains.view"
+_SHOWN = "chains.shown"  # runs and step, in a list that exports read where there is no session
 
 _LENGTH = Length("Steps K", "K", 0, 500, 10, "Steps taken when the page opens.")
 _TEST_HELP = (
@@ -47,6 +52,7 @@ def page() -> None:
     _prepare((main,) if fork is None else (main, fork))
     _tell_history(main)
     _play()
+    _offer(entry, len(st.session_state[_RUNS]))
     _show_card(card)
 
 
@@ -182,6 +188,7 @@ def _send(first: list[int]) -> None:
         titles.append(f"Fork at step {st.session_state[_FORK_AT]}: {runs[1].settings}")
     tracks = [run.track(title) for run, title in zip(runs, titles, strict=True)]
     st.session_state[_PAYLOAD] = encode(tracks, first, st.session_state[_VIEW])
+    st.session_state.setdefault(_SHOWN, [])[:] = [runs, st.session_state[_VIEW].step]
 
 
 def _tell_history(main: ChainRun) -> None:
@@ -218,6 +225,19 @@ def _remember_view() -> None:
     st.session_state[_VIEW] = View(int(seen["step"]), int(seen["chain"]), str(seen["curve"]))
     _send([run.n_taken + 1 for run in st.session_state[_RUNS]])
     st.query_params.update({name: str(v) for name, v in asdict(st.session_state[_VIEW]).items()})
+
+
+def _offer(entry: ModelEntry, n_runs: int) -> None:
+    """Each run as files and as Python lines, as far as it has come when a button is pressed."""
+    shown, fingerprint = st.session_state[_SHOWN], cache.fingerprint(entry)
+
+    def film(i: int) -> Film:
+        runs, step = shown
+        recipe = recipe_of(runs[i].segments, runs[i].n_taken, entry, fingerprint)
+        return Film.of(runs[i], recipe, step)
+
+    for i, title in enumerate(("Export", "Export the fork")[:n_runs]):
+        take_away(partial(film, i), entry, key=f"chains.{i}", title=title)
 
 
 def _write_address() -> None:

@@ -8,12 +8,15 @@ import numpy as np
 import streamlit as st
 
 from app import cache, figures
+from app.exports import take_away
 from app.jobs import Job
 from app.models import ModelEntry
 from app.sidebar import Length, chain_settings, pick_model
 from app.studies import long_run
-from app.studies.chain_run import ChainSettings
+from app.studies.chain_run import ChainSettings, Segment
+from app.studies.export import Film
 from app.studies.long_run import LongRun
+from app.studies.recipe import recipe_of
 from lebm.diagnostics import MIN_DRAWS, Verdict, autocorrelation, leading_directions, mixing
 from lebm.model import LatentEBM
 from train.pictures import mosaic
@@ -57,11 +60,11 @@ def page() -> None:
         )
     job_id = _job_id(entry, settings, card.prior_sampler.n_steps, int(every))
     job = _start(job_id, model, settings, card.prior_sampler.n_steps, int(every))
-    _watch(job_id, job)
+    _watch(job_id, job, entry, settings)
 
 
 def _job_id(entry: ModelEntry, settings: ChainSettings, short_step: int, every: int) -> str:
-    text = f"{entry.id} {entry.version} {settings} {short_step} {every}"
+    text = f"{entry.id} {entry.version} {settings!r} {short_step} {every}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -73,7 +76,7 @@ def _start(
     )
 
 
-def _watch(job_id: str, job: Job[LongRun]) -> None:
+def _watch(job_id: str, job: Job[LongRun], entry: ModelEntry, settings: ChainSettings) -> None:
     """Show the job, twice a second while it runs."""
 
     @st.fragment(run_every=0.5 if job.running else None)
@@ -89,6 +92,8 @@ def _watch(job_id: str, job: Job[LongRun]) -> None:
             st.error(f"The chain could not go on: {job.error}")
         if job.latest is not None:
             _show(job.latest, final=not running)
+            if not running:
+                _offer(job.latest, entry, settings)
         if not running and st.session_state.get(_SEEN) != id(job):
             st.session_state[_SEEN] = id(job)
             st.rerun()  # once more, without polling
@@ -110,6 +115,15 @@ def _show(run: LongRun, *, final: bool) -> None:
     st.plotly_chart(profile, key="profile")
     if final:
         _show_mixing(run)
+
+
+def _offer(run: LongRun, entry: ModelEntry, settings: ChainSettings) -> None:
+    """The run as files and as Python lines."""
+    fingerprint = cache.fingerprint(entry)
+    recipe = recipe_of([Segment(0, settings)], run.last_step, entry, fingerprint)
+    steps = np.array(run.picture_steps)
+    film = Film(recipe, run.trajectory, steps, run.pictures, run.last_step)
+    take_away(lambda: film, entry, key="long")
 
 
 def _show_verdict(verdict: Verdict) -> None:

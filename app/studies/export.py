@@ -1,0 +1,181 @@
+"""A chain as files: PNG, GIF, MP4, NPZ and CSV, each with its settings and seed inside.
+
+Settings are the JSON of `lebm.recipe.ChainRecipe`: the PNG's text chunk "settings", the GIF's and
+the MP4's comment, the NPZ's field "settings", the CSV's first line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain as chained
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+
+from app.studies.chain_run import ChainRun
+from lebm import archive
+from lebm.recipe import ChainRecipe
+from lebm.trajectory import Trajectory
+from train.pictures import mosaic
+
+MAX_FRAMES = 400  # of a film; a longer chain shows every second, third, ... step
+FRAMES_A_SECOND = 20
+_SIDE = 448  # pixels that a film is wide, about
+_CAPTION = 32  # pixels of the strip that names the step
+_PLANE = 3.0  # half the side of the data's plane
+_PAPER, _INK, _DOT = (255, 255, 255), (20, 20, 20), (0, 114, 178)
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A chain and what it decodes to, ready to be written.
+
+    Attributes:
+        recipe: model, seed and settings.
+        trajectory: the recorded steps.
+        picture_steps: the steps that were decoded, `(P,)`.
+        pictures: what they decoded to: uint8 `(P, n, h, w, c)`, or points `(P, n, 2)`.
+        step: the step that is looked at.
+    """
+
+    recipe: ChainRecipe
+    trajectory: Trajectory
+    picture_steps: np.ndarray
+    pictures: np.ndarray
+    step: int
+
+    @classmethod
+    def of(cls, run: ChainRun, recipe: ChainRecipe, step: int) -> Film:
+        """A chain that was stepped by hand: each of its steps has a picture."""
+        t = run.trajectory
+        return cls(recipe, t, t.steps.numpy(), run.examples, min(step, run.n_taken))
+
+    @property
+    def name(self) -> str:
+        """Stem of the files' names."""
+        model = "".join(c if c.isascii() and c.isalnum() else "-" for c in self.recipe.model)
+        return f"{model}-seed{self.recipe.segments[0].seed}"
+
+    def frame(self, i: int) -> Image.Image:
+        """Picture i of all chains, enlarged, with its step and the median energy beneath."""
+        rows = self.pictures[i]
+        body = _scatter(rows) if rows.ndim == 2 else _grid(rows)
+        frame = Image.new("RGB", (_even(body.width), _even(body.height + _CAPTION)), _PAPER)
+        frame.paste(body, (0, 0))
+        step = int(self.picture_steps[i])
+        row = int(np.searchsorted(self.trajectory.steps.numpy(), step))
+        energy = float(self.trajectory.energy[row].nanmedian())
+        ImageDraw.Draw(frame).text(
+            (8, body.height + 5), f"step {step}    energy {energy:.2f}", _INK, _font()
+        )
+        return frame
+
+    def frames(self) -> Iterator[Image.Image]:
+        """At most `MAX_FRAMES` frames, evenly spread from the first step to the last."""
+        every = math.ceil(len(self.pictures) / MAX_FRAMES)
+        shown = sorted({*range(0, len(self.pictures), every), len(self.pictures) - 1})
+        return (self.frame(i) for i in shown)
+
+
+def png(film: Film) -> bytes:
+    """The decoded picture nearest to the step that is looked at."""
+    i = int(np.abs(film.picture_steps - film.step).argmin())
+    text = PngInfo()
+    text.add_text("settings", film.recipe.to_json())
+    text.add_text("step", str(int(film.picture_steps[i])))
+    file = io.BytesIO()
+    film.frame(i).save(file, "PNG", pnginfo=text)
+    return file.getvalue()
+
+
+def gif(film: Film) -> bytes:
+    """The chain as a film that loops; captions keep equal pictures apart, which Pillow merges."""
+    frames = film.frames()
+    file = io.BytesIO()
+    next(frames).save(
+        file,
+        "GIF",
+        save_all=True,
+        append_images=frames,
+        duration=1000 // FRAMES_A_SECOND,
+        loop=0,
+        comment=film.recipe.to_json(),
+    )
+    return file.getvalue()
+
+
+def mp4(film: Film) -> bytes:
+    """The chain as an H.264 film."""
+    frames = film.frames()
+    first = next(frames)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "chain.mp4"
+        writer = imageio_ffmpeg.write_frames(
+            str(path),
+            first.size,
+            fps=FRAMES_A_SECOND,
+            macro_block_size=2,
+            output_params=["-metadata", f"comment={film.recipe.to_json()}"],
+        )
+        writer.send(None)
+        for frame in chained([first], frames):
+            writer.send(frame.tobytes())
+        writer.close()
+        return path.read_bytes()
+
+
+def npz(film: Film) -> bytes:
+    """Every recorded number; `lebm.archive` reads and replays it."""
+    return archive.dumps(film.trajectory, film.recipe)
+
+
+def profile_csv(film: Film) -> bytes:
+    """A row for each step and chain, after a comment line with the settings."""
+    t = film.trajectory
+    columns = {"energy": t.energy, "half_sq_norm": t.half_sq_norm, "drift": t.drift_norm}
+    columns |= {"diffusion": t.diffusion_norm, "displacement": t.displacement}
+    values = np.stack([column.numpy() for column in columns.values()], -1)
+    file = io.StringIO()
+    file.write(f"# settings: {film.recipe.to_json()}\n")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["step", "chain", *columns])
+    for step, chains in zip(t.steps.tolist(), values.tolist(), strict=True):
+        writer.writerows([step, i, *(f"{v:.7g}" for v in row)] for i, row in enumerate(chains))
+    return file.getvalue().encode()
+
+
+def _grid(pictures: np.ndarray) -> Image.Image:
+    """Pictures `(n, h, w, c)` side by side, each pixel enlarged by a whole number."""
+    grid = mosaic(pictures, math.ceil(math.sqrt(len(pictures))))
+    image = Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid)
+    factor = max(1, round(_SIDE / image.width))
+    enlarged = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    return enlarged.convert("RGB")
+
+
+def _scatter(points: np.ndarray) -> Image.Image:
+    """Points `(n, 2)` in the data's plane."""
+    image = Image.new("RGB", (_SIDE, _SIDE), _PAPER)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, _SIDE - 1, _SIDE - 1), outline=(200, 200, 200))
+    for x, y in points[np.isfinite(points).all(1)].tolist():
+        column, row = (x / _PLANE + 1) * _SIDE / 2, (1 - y / _PLANE) * _SIDE / 2
+        draw.ellipse((column - 3, row - 3, column + 3, row + 3), fill=_DOT)
+    return image
+
+
+def _even(length: int) -> int:
+    """H.264 takes even sizes alone."""
+    return length + length % 2
+
+
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(18)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from app.models import ModelEntry
+from app.studies.chain_run import ChainRun, ChainSettings
+from app.studies.frame import latent_plane
+from app.studies.recipe import lines, recipe_of
+from lebm import LatentEBM, ModelConfig, load, zoo
+from lebm.langevin import LangevinConfig
+from lebm.recipe import ChainRecipe, Segment, fingerprint
+
+START = Segment(seed=3, sampler=LangevinConfig(6, 0.05))
+FORK = Segment(seed=4, sampler=LangevinConfig(3, 0.3, temperature=0.5), adjusted=True)
+
+
+def recipe_for(model: LatentEBM, *segments: Segment, tilt: float = 1.0) -> ChainRecipe:
+    return ChainRecipe("mine", fingerprint(model), 4, segments, tilt)
+
+
+def run(text: str) -> dict[str, object]:
+    names: dict[str, object] = {}
+    exec(compile(text, "<copied>", "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("tilt", [1.0, 0.0, 0.5])
+@pytest.mark.parametrize("segments", [(START,), (START, FORK), (FORK,)])
+def test_the_lines_make_the_same_chain(segments: tuple[Segment, ...], tilt: float) -> None:
+    model, _ = zoo.load_model("digits")
+    recipe = recipe_for(model, *segments, tilt=tilt)
+    entry = ModelEntry("digits", "", Path("unused"), 0)
+    names = run(lines(recipe, entry, step=2))
+    chain = recipe.run(model)
+    assert torch.equal(names["chain"].z, chain.z)
+    assert torch.equal(names["examples"], model.generate(chain.z[2]))
+
+
+def test_the_lines_open_a_checkpoint_of_a_run(save_run: Callable[..., Path]) -> None:
+    path = save_run("mine")
+    model, _ = load(path)
+    recipe = recipe_for(model, START)
+    names = run(lines(recipe, ModelEntry("runs/mine", "", path, 0), step=6))
+    assert torch.equal(names["chain"].z, recipe.run(model).z)
+
+
+def test_the_lines_open_an_uploaded_file_by_its_name(
+    save_run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_run("mine")
+    model, _ = load(path)
+    recipe = recipe_for(model, START)
+    (tmp_path / "it's mine.safetensors").write_bytes(path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    names = run(lines(recipe, ModelEntry("upload/it's mine.safetensors", "", path, 0), step=6))
+    assert torch.equal(names["chain"].z, recipe.run(model).z)
+
+
+def test_the_lines_open_a_checkpoint_of_the_authors(build, tmp_path, monkeypatch) -> None:
+    model = build(ModelConfig(3, (3, 32, 32), width=1, prior_hidden=6))
+    states: dict[str, dict[str, torch.Tensor]] = {"netE": {}, "netG": {}}
+    for key, value in model.state_dict().items():
+        network, _, layer, kind = key.split(".")
+        if network == "prior":
+            states["netE"][f"ebm.{layer}.{kind}"] = -value if layer == "4" else value
+        else:
+            states["netG"][f"gen.{int(layer) // 2 * 3}.{kind}"] = value
+    torch.save(states, tmp_path / "ckpt.pth")
+    monkeypatch.chdir(tmp_path)
+    entry = ModelEntry("upload/ckpt.pth", "", tmp_path, 0)
+    names = run(lines(recipe_for(model, START), entry, step=0))
+    assert torch.equal(names["chain"].z, recipe_for(model, START).run(model).z)
+
+
+def test_lines_are_short_enough_to_read() -> None:
+    model, _ = zoo.load_model("digits")
+    text = lines(recipe_for(model, START, FORK), ModelEntry("digits", "", Path(), 0), step=2)
+    assert max(map(len, text.splitlines())) <= 100
+
+
+SETTINGS = ChainSettings(n_chains=4, n_steps=6, step_size=0.05, temperature=1.0, seed=3)
+
+
+@pytest.mark.parametrize("fork_at", [0, 2, 6])
+def test_a_forked_and_changed_chain_is_replayed_from_its_recipe(build, fork_at: int) -> None:
+    model = build(ModelConfig(4, (1, 8, 8), width=2, prior_hidden=8))
+    plane = latent_plane(model, SETTINGS.sampler(6))
+    run = ChainRun.start("root", model, plane, SETTINGS).change(replace(SETTINGS, temperature=0.5))
+    run = run.advance(9).fork(fork_at, replace(SETTINGS, seed=8, adjusted=True, step_size=0.4))
+    entry = ModelEntry("m", "", Path(), 0)
+    recipe = recipe_of(run.segments, run.n_taken, entry, fingerprint(model))
+    assert recipe.n_steps == 9
+    torch.testing.assert_close(recipe.run(model).z, run.trajectory.z)
