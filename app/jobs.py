@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable
@@ -63,6 +64,7 @@ class Jobs:
         self._keep = keep
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
+        atexit.register(self.close)
 
     def start(self, job_id: str, work: Callable[[Job], None]) -> Job:
         """The job of this id, started if it is not known yet.
@@ -90,6 +92,15 @@ class Jobs:
             job = self._jobs.pop(job_id, None)
         if job is not None:
             job.cancelled.set()
+
+    def close(self, seconds: float = 10.0) -> None:
+        """Cancel all work and wait for it, since torch aborts a process that ends within it."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            job.cancelled.set()
+        for job in jobs:
+            job.finished.wait(seconds)
 
 
 def _run(job: Job, work: Callable[[Job], None]) -> None:

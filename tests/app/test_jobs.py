@@ -70,3 +70,16 @@ def test_the_oldest_job_is_cancelled_and_forgotten() -> None:
     assert jobs.start("a", work) is not first
     for job in others:
         job.cancelled.set()
+
+
+def test_closing_ends_all_work_and_waits_for_it() -> None:
+    jobs = Jobs()
+
+    def work(job: Job[int]) -> None:
+        while not job.should_stop():
+            job.cancelled.wait(0.01)
+
+    running = [jobs.start(name, work) for name in ("a", "b")]
+    assert all(job.running for job in running)
+    jobs.close()
+    assert not any(job.running for job in running)
