@@ -12,7 +12,12 @@ if _ROOT not in sys.path:
 
 from app import cache  # noqa: E402
 
-_PAGES = {"chains": "Chains", "tilted_prior": "Tilted prior", "long_run": "Long run"}
+_PAGES = {
+    "chains": "Chains",
+    "tilted_prior": "Tilted prior",
+    "long_run": "Long run",
+    "compare": "Compare",
+}
 
 
 def _page(name: str, title: str) -> st.Page:

@@ -10,6 +10,7 @@ MEDIAN = TILTED = "#0072B2"
 FOLLOWED = "#D55E00"
 GAUSSIAN = "#009E73"
 POSTERIOR = "#E69F00"
+OTHER = "#CC79A7"  # the second of two that are compared
 
 
 def titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:

@@ -1,0 +1,261 @@
+"""The Compare page: two chains from the same seeds, step by step beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from app import cache, figures
+from app.exports import take_away
+from app.jobs import Job
+from app.player import player
+from app.player.payload import Track, View, encode
+from app.sidebar import Chosen, Length, chain_settings, pick_model, plain
+from app.studies import compare
+from app.studies.chain_run import ChainRun, ChainSettings, chain_id
+from app.studies.compare import QUESTIONS, Numbers, Side
+from app.studies.export import Film
+from app.studies.recipe import recipe_of
+from train.pictures import mosaic
+
+_PLAYER, _SIDES = "compare.player", "compare.sides"
+_PAYLOAD, _VIEW = "compare.payload", "compare.view"
+_LENGTH = Length("Steps K", "K", 1, 500, 10, "Steps that both sides take.")
+_SHOWN = 12  # chains in the aligned rows
+_COLORS = (figures.TILTED, figures.OTHER)
+
+
+def page() -> None:
+    """Draw the page."""
+    st.header("Compare")
+    st.markdown(
+        "Two chains side by side, from the **same seeds** and for the **same steps**: what does "
+        "one change do? Scrub, play and follow a chain in both at once."
+    )
+    chosen = pick_model()
+    if chosen is None:
+        return
+    settings = chain_settings(chosen[2], _LENGTH)
+    other = _other_side(chosen, settings)
+    if other is None:
+        return
+    a, b = _sides((chosen, settings), other)
+    _show_differences(a, b)
+    _play()
+    _show_profiles(a, b)
+    _show_numbers(a, b)
+
+
+def _other_side(chosen: Chosen, settings: ChainSettings) -> tuple[Chosen, ChainSettings] | None:
+    """Model and settings of B; None, with a sentence on the page, if its model cannot be opened."""
+    question = st.segmented_control(
+        "B is the same with …",
+        QUESTIONS,
+        default=QUESTIONS[0],
+        required=True,
+        key="with",
+        bind="query-params",
+        help="A is the model and the settings of the sidebar; B differs in this alone. No tilt: "
+        "f = 0, the plain Gaussian prior. No noise: temperature 0. Metropolis test: MALA. "
+        "My choice: another model, checkpoint or setting.",
+    )
+    if question != QUESTIONS[-1]:
+        return chosen, compare.asked(question, settings)
+    columns = st.columns([2, 1, 1, 1, 1, 1], vertical_alignment="top")
+    other = pick_model("2", columns[0])
+    return None if other is None else (other, _own_settings(columns[1:], settings))
+
+
+def _own_settings(columns: list, settings: ChainSettings) -> ChainSettings:
+    """A's settings with what a person filled in for B."""
+    fields: dict[str, tuple[str, str, dict]] = {
+        "step_size": (
+            "Step size s",
+            "s2",
+            {"min_value": 1e-5, "max_value": 2.0, "step": 0.005, "format": "%.4f"},
+        ),
+        "temperature": ("Temperature", "T2", {"min_value": 0.0, "max_value": 2.0, "step": 0.05}),
+        "seed": ("Seed", "seed2", {"min_value": 0, "max_value": 2**31 - 1}),
+    }
+    given = {}
+    for column, (name, (label, key, limits)) in zip(columns, fields.items(), strict=False):
+        value = column.number_input(
+            label,
+            value=None,
+            placeholder=f"as A: {getattr(settings, name)}",
+            key=key,
+            bind="query-params",
+            help="Of B; empty: as A.",
+            **limits,
+        )
+        if value is not None:
+            given[name] = value
+    tilt = columns[3].number_input(
+        "Tilt λ",
+        min_value=0.0,
+        max_value=2.0,
+        value=1.0,
+        step=0.1,
+        key="tilt2",
+        bind="query-params",
+        help="B climbs λ f(z) − ½‖z‖²: 1 is the model, 0 the plain Gaussian.",
+    )
+    adjusted = columns[4].toggle(
+        "MALA",
+        value=settings.adjusted,
+        key="mala2",
+        bind="query-params",
+        help="The Metropolis test: each step of B is accepted or rejected, so that it samples "
+        "exactly.",
+    )
+    return compare.possible(replace(settings, **given, tilt=tilt, adjusted=adjusted))
+
+
+def _sides(*wanted: tuple[Chosen, ChainSettings]) -> tuple[Side, Side]:
+    """Both sides, run unless they were already."""
+    ids = [chain_id(entry, settings) for (entry, _, _), settings in wanted]
+    known = st.session_state.get(_SIDES)
+    if known is None or [side.run.root for side in known] != ids:
+        view = _view_from_address(wanted[0][1].n_steps)
+        known = tuple(
+            _side(name, chain, *chosen)
+            for name, chain, chosen in zip("AB", ids, wanted, strict=True)
+        )
+        st.session_state[_SIDES], st.session_state[_VIEW] = known, view
+        st.session_state[_PAYLOAD] = encode(_tracks(), [0, 0], view)
+    return known
+
+
+def _side(name: str, chain: str, chosen: Chosen, settings: ChainSettings) -> Side:
+    entry, model, card = chosen
+    run = ChainRun.start(chain, model, cache.latent_plane(entry), settings)
+    recipe = recipe_of(run.segments, run.n_taken, entry, cache.fingerprint(entry))
+    return Side(name, entry, card, run, recipe)
+
+
+def _tracks() -> list[Track]:
+    """What the player shows; neither side grows."""
+    tracks = []
+    for side in st.session_state[_SIDES]:
+        track = side.run.track(side.title)
+        curves = track.curves | {"energy": side.energy}
+        tracks.append(replace(track, curves=curves, limit=side.run.n_taken))
+    return tracks
+
+
+@st.fragment
+def _play() -> None:
+    player(st.session_state[_PAYLOAD], key=_PLAYER, on_request=_resend, on_view=_remember_view)
+    a, b = st.session_state[_SIDES]
+    step = min(st.session_state[_VIEW].step, a.run.n_taken, b.run.n_taken)
+    _show_aligned(a, b, step)
+    for side in (a, b):
+        film = Film.of(side.run, side.recipe, step)
+        key, title = f"compare.{side.name}", f"Export {side.name}"
+        take_away(lambda film=film: film, side.entry, key=key, title=title)
+
+
+def _resend() -> None:
+    """Send all again, to a browser that lost it."""
+    st.session_state[_PAYLOAD] = encode(_tracks(), [0, 0], st.session_state[_VIEW])
+
+
+def _remember_view() -> None:
+    """Keep what is looked at, here and in the page's address; nothing is sent again."""
+    seen = st.session_state[_PLAYER].view
+    view = View(int(seen["step"]), int(seen["chain"]), str(seen["curve"]))
+    tracks = _tracks()
+    st.session_state[_VIEW] = view
+    st.session_state[_PAYLOAD] = encode(tracks, [len(track.steps) for track in tracks], view)
+    st.query_params.update({"step": str(view.step), "chain": str(view.chain), "curve": view.curve})
+
+
+def _view_from_address(default_step: int) -> View:
+    """The step, chain and curve the address names, else the last step of chain 0."""
+
+    def number(name: str, default: int) -> int:
+        text = st.query_params.get(name, "")
+        return int(text) if text.isdecimal() and len(text) < 7 else default
+
+    return View(number("step", default_step), number("chain", 0), st.query_params.get("curve", ""))
+
+
+def _show_differences(a: Side, b: Side) -> None:
+    """One line on what differs, and every setting for those who look."""
+    rows = compare.settings_table(a, b)
+    differing = [row for row in rows if row[1] != row[2]]
+    said = "; ".join(
+        f"**{name}** {plain(left)} → {plain(right)}" for name, left, right in differing
+    )
+    st.markdown(f"A → B: {said}" if differing else "A and B are the same chain.")
+    if sentences := compare.not_comparable(a, b):
+        st.info(" ".join(sentences))
+    with st.expander("All settings"):
+        columns = {"setting": 0, "A": 1, "B": 2}
+        table = {name: [row[i] for row in rows] for name, i in columns.items()}
+        table["differs"] = ["≠" if row[1] != row[2] else "" for row in rows]
+        st.dataframe(table, hide_index=True)
+
+
+def _show_aligned(a: Side, b: Side, step: int) -> None:
+    """The first chains of A above the same chains of B."""
+    shown = min(_SHOWN, a.run.settings.n_chains)
+    pictures = compare.aligned(a, b, step, shown)
+    apart = compare.distances(a, b, step)
+    said = f"Step {step}"
+    if pictures is not None:
+        said += f": chains 0 to {shown - 1} of A above the same chains of B"
+    if apart is not None:
+        said += f"; the latents of a chain are {np.median(apart):.2f} apart, ‖z_A − z_B‖ (median)"
+    if pictures is None:
+        st.caption(said)
+        return
+    grid = mosaic(pictures, shown)
+    st.image(np.squeeze(grid, -1) if grid.shape[-1] == 1 else grid, said, width="stretch")
+
+
+def _show_profiles(a: Side, b: Side) -> None:
+    """Energy and ‖z‖ of both over the steps."""
+    steps = {side.name: side.run.trajectory.steps.numpy() for side in (a, b)}
+    energies = {side.name: (steps[side.name], side.energy) for side in (a, b)}
+    norms = {
+        side.name: (steps[side.name], side.run.trajectory.z.norm(dim=-1).numpy()) for side in (a, b)
+    }
+    left, right = st.columns(2)
+    left.plotly_chart(
+        figures.overlaid_profiles(energies, _COLORS, "Energy, middle 90 % of chains", "−f(z)"),
+        key="compare.energy",
+    )
+    right.plotly_chart(
+        figures.overlaid_profiles(norms, _COLORS, "Distance from the origin", "‖z‖"),
+        key="compare.norm",
+    )
+
+
+def _show_numbers(a: Side, b: Side) -> None:
+    """A table that fills while the slower numbers are computed."""
+    job_id = f"compare {a.run.id} {b.run.id}"
+    job = cache.jobs().start(job_id, lambda job: compare.study(job, a, b))
+    _watch(job)
+
+
+def _watch(job: Job[dict[str, Numbers]]) -> None:
+    @st.fragment(run_every=0.5 if job.running else None)
+    def show() -> None:
+        job.watch()
+        running = job.running
+        st.subheader("In numbers")
+        if running:
+            st.progress(job.progress, "log Z by annealing, then chains ten times as long")
+        if job.error:
+            st.error(f"The numbers could not be computed: {plain(job.error)}")
+        if job.latest is not None:
+            st.dataframe(compare.numbers_table(job.latest), hide_index=True)
+            st.caption(compare.NUMBERS_HELP)
+        if not running and st.session_state.get("compare.seen") != id(job):
+            st.session_state["compare.seen"] = id(job)
+            st.rerun()  # once more, without polling
+
+    show()
