@@ -13,6 +13,7 @@ from app.jobs import Jobs
 from app.models import ModelEntry
 from app.studies import frame
 from app.studies.frame import LatentPlane
+from app.studies.run_log import GrowingCsv
 from lebm import recipe
 from lebm.checkpoint import ModelCard, load
 from lebm.model import LatentEBM
@@ -36,6 +37,12 @@ def view(name: str) -> Callable[[], None]:
 def jobs() -> Jobs:
     """The long work of this process, for every session."""
     return Jobs()
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def growing_csv(path: Path) -> GrowingCsv:
+    """A run's log, read once and then only what is new in it."""
+    return GrowingCsv(path)
 
 
 def model(entry: ModelEntry) -> tuple[LatentEBM, ModelCard]:

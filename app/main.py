@@ -17,6 +17,8 @@ _PAGES = {
     "tilted_prior": "Tilted prior",
     "long_run": "Long run",
     "compare": "Compare",
+    "train": "Train",
+    "time_machine": "Time machine",
 }
 
 

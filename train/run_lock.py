@@ -23,6 +23,7 @@ from train.run_dir import RunError
 
 #: Names the descriptor of a lock that a parent process took for this one.
 INHERITED = "LEBM_RUN_LOCK"
+_WIDTH = 400  # bytes of an owner's JSON, padded with spaces
 _GRACE = 1.0  # seconds; whoever only asks holds the lock for an instant
 
 
@@ -32,7 +33,7 @@ class Owner:
 
     pid: int
     host: str
-    since: float
+    since: int
     """When it took the run, in seconds since 1970."""
 
     @property
@@ -42,23 +43,31 @@ class Owner:
 
 
 @contextmanager
-def hold(run: Path) -> Iterator[BinaryIO]:
-    """Keep every other process from training this run; its folder is made if it is not there.
-
-    Yields:
-        The locked file, to be passed on to a child process.
+def hold(run: Path) -> Iterator[None]:
+    """Train this run and keep every other process from it; its folder is made if need be.
 
     Raises:
         RunError: if another process has it, or if the folder cannot be written.
     """
+    with locked(run) as file:
+        write_owner(file, os.getpid())
+        yield
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[BinaryIO]:
+    """The lock of this run, for a child process to hold on to: see `INHERITED`.
+
+    Raises:
+        RunError: as `hold`.
+    """
     try:
         run.mkdir(parents=True, exist_ok=True)
-        file = _inherited(run) or (run / "lock").open("a+b")
+        file = _inherited(run) or _open(os.open(run / "lock", os.O_RDWR | os.O_CREAT, 0o644))
     except OSError as error:
         raise RunError(f"{run} cannot be written: {error.strerror}") from error
     with file:
         _take(file, run)
-        write_owner(file, os.getpid())
         yield file
 
 
@@ -74,11 +83,13 @@ def owner(run: Path) -> Owner | None:
 
 
 def write_owner(file: BinaryIO, pid: int) -> None:
-    """Say which process a lock is held for."""
+    """Say which process a lock is held for.
+
+    Parent and child may both say so at once: always as many bytes, at the same place.
+    """
+    text = msgspec.json.encode(Owner(pid, socket.gethostname(), round(time.time())))
     try:
-        file.truncate(0)  # opened for appending, so this is also where the writing starts
-        file.write(msgspec.json.encode(Owner(pid, socket.gethostname(), time.time())))
-        file.flush()
+        os.pwrite(file.fileno(), text.ljust(_WIDTH), 0)
     except OSError as error:
         raise RunError(f"a run's lock cannot be written: {error.strerror}") from error
 
@@ -88,12 +99,16 @@ def _inherited(run: Path) -> BinaryIO | None:
     text = os.environ.pop(INHERITED, "")
     if not text.isdecimal():
         return None
-    file = os.fdopen(int(text), "a+b")
+    file = _open(int(text))
     os.set_inheritable(file.fileno(), False)
     if os.path.samestat(os.fstat(file.fileno()), (run / "lock").stat()):
         return file
     file.close()
     return None
+
+
+def _open(descriptor: int) -> BinaryIO:
+    return os.fdopen(descriptor, "r+b", buffering=0)
 
 
 def _take(file: BinaryIO, run: Path) -> None:

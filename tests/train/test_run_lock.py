@@ -61,7 +61,7 @@ def test_a_killed_holder_leaves_the_run_free_and_its_number_counts_no_more(tmp_p
 
 
 def test_a_lock_is_handed_on_to_a_child_and_outlives_the_parents_copy(tmp_path):
-    with run_lock.hold(tmp_path) as file:
+    with run_lock.locked(tmp_path) as file:
         child = subprocess.Popen(
             [sys.executable, "-c", HOLDER, str(tmp_path)],
             env=os.environ | {"PYTHONPATH": str(ROOT), run_lock.INHERITED: str(file.fileno())},
