@@ -12,7 +12,7 @@ class Latents {
   draw(trajectory, record, chain, colors, scales) {
     const { header, columns } = trajectory;
     const plane = square(this.canvas, header.extent);
-    plane.context.drawImage(this.shades(trajectory, colors), 0, 0, plane.side, plane.side);
+    plane.context.drawImage(this.shades(trajectory.shades(record), colors), 0, 0, plane.side, plane.side);
     drawCross(plane, header.extent, header.axes, colors);
     this.trail(plane, columns.latents, record, chain, header.n, colors);
     scatter(plane, columns.latents, record, header.n, chain, colors);
@@ -25,19 +25,19 @@ class Latents {
     }
   }
 
-  // The density in the colour of the tilted prior, made once a track and theme.
-  shades({ density, id }, { tilt }) {
-    const tag = `${id} ${tilt}`;
+  // The density in the colour of the tilted prior, made once a backdrop and theme.
+  shades({ values, side, name }, { tilt }) {
+    const tag = `${name} ${tilt}`;
     if (this.tag === tag) return this.layer;
     this.tag = tag;
-    this.layer = new OffscreenCanvas(density.side, density.side);
+    this.layer = new OffscreenCanvas(side, side);
     const context = this.layer.getContext("2d");
-    const image = context.createImageData(density.side, density.side);
-    density.values.forEach((value, i) => (image.data[4 * i + 3] = 0.75 * value));
+    const image = context.createImageData(side, side);
+    values.forEach((value, i) => (image.data[4 * i + 3] = 0.75 * value));
     context.putImageData(image, 0, 0);
     context.globalCompositeOperation = "source-in";
     context.fillStyle = tilt;
-    context.fillRect(0, 0, density.side, density.side);
+    context.fillRect(0, 0, side, side);
     return this.layer;
   }
 

@@ -38,7 +38,8 @@ class Backdrop:
     """What lies beneath the latents.
 
     Attributes:
-        density: uint8 `(side, side)`, 255 at the maximum, first row at the top.
+        density: uint8 `(side, side)`, 255 at the maximum, first row at the top; or
+            `(T, side, side)` where it changes with the record.
         extent: half the side of the square that is drawn, centred on the frame's origin.
         axes: the names of the two axes.
         caption: what the shade is, and what the frame leaves out of sight.
@@ -84,6 +85,8 @@ class Track:
         wrong = [name for name, values in self.curves.items() if values.shape != sizes]
         wrong += [name for name, values in flat.items() if values.shape != (*sizes, 2)]
         wrong += [] if self.steps.shape == sizes[:1] else ["steps"]
+        shades = self.backdrop.density.shape
+        wrong += [] if len(shades) == 2 or shades[0] == sizes[0] else ["backdrop"]
         if wrong or not self.curves:
             raise ValueError(f"{wrong or 'no curves'} do not match examples {self.examples.shape}")
         if unknown := set(self.curves) - set(CURVES):
@@ -105,7 +108,8 @@ def encode(tracks: Sequence[Track], first: Sequence[int], view: View, unit: str 
     Args:
         tracks: what stands side by side; all are scrubbed together.
         first: the record of each track from which on to send; what the browser holds is not
-            sent again. A track that is sent from 0 on brings its backdrop along.
+            sent again. A track that is sent from 0 on brings its backdrop along, and each record
+            its own where that changes.
         view: where the player opens if it does not know the first track yet.
         unit: what a record is: "step", "iteration".
 
@@ -143,7 +147,8 @@ def _header(track: Track, first: int) -> dict[str, Any]:
         ],
         "arrows": [{"name": name, "term": _TERM_OF.get(name, "")} for name in track.arrows],
         "failures": track.failures,
-        "side": len(track.backdrop.density) if first == 0 else 0,
+        "side": track.backdrop.density.shape[-1] if first == 0 or _moves(track) else 0,
+        "moving": _moves(track),
         "extent": track.backdrop.extent,
         "axes": track.backdrop.axes,
         "caption": track.backdrop.caption,
@@ -156,8 +161,15 @@ def _arrays(track: Track, rows: slice) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(values[rows], "<f4")
     points = track.examples.ndim == 3
     yield np.ascontiguousarray(track.examples[rows], "<f4" if points else np.uint8)
-    if rows.start == 0:
+    if _moves(track):
+        yield np.ascontiguousarray(track.backdrop.density[rows], np.uint8)
+    elif rows.start == 0:
         yield np.ascontiguousarray(track.backdrop.density, np.uint8)
+
+
+def _moves(track: Track) -> bool:
+    """Whether what lies beneath the latents changes with the record."""
+    return track.backdrop.density.ndim == 3
 
 
 def _padded(part: bytes, filler: bytes = b"\0") -> bytes:

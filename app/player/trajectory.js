@@ -18,7 +18,9 @@ function parse(bytes) {
     for (const { name } of track.arrows) track.columns[name] = take(Float32Array, 2 * values);
     const size = track.shape.reduce((a, b) => a * b, values);
     track.columns.examples = take(track.kind === "points" ? Float32Array : Uint8Array, size);
-    track.density = take(Uint8Array, track.side ** 2);
+    const shades = take(Uint8Array, (track.moving ? track.count : 1) * track.side ** 2);
+    if (track.moving) track.columns.shades = shades;
+    else track.shades = shades;
   }
   return message;
 }
@@ -33,11 +35,11 @@ class Trajectory {
   }
 
   // Add the records that are not held yet; false if these leave a gap.
-  append({ columns, density, ...header }) {
+  append({ columns, shades, ...header }) {
     const skip = this.length - header.first;
     if (skip < 0) return false;
     this.header = header;
-    if (header.side > 0) this.density = { values: density, side: header.side };
+    if (header.side > 0) this.backdrop = { values: shades, side: header.side };
     if (skip >= header.count) return true;
     const total = header.first + header.count;
     for (const [name, values] of Object.entries(columns)) {
@@ -53,6 +55,15 @@ class Trajectory {
     }
     this.length = total;
     return true;
+  }
+
+  // What lies beneath the latents of a record, and a name for it.
+  shades(record) {
+    const { side, values } = this.backdrop;
+    if (!this.header.moving) return { side, values, name: this.id };
+    const area = side ** 2;
+    const own = this.columns.shades.subarray(record * area, (record + 1) * area);
+    return { side, values: own, name: `${this.id} ${record}` };
   }
 
   get last() {

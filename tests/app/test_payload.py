@@ -56,8 +56,11 @@ def _check(reader: Reader, track: Track, first: int) -> None:
     examples = track.examples[rows]
     dtype = "<f4" if examples.ndim == 3 else "u1"
     np.testing.assert_array_equal(reader.take(dtype, *examples.shape), examples.astype(dtype))
-    if first == 0:
-        np.testing.assert_array_equal(reader.take("u1", 7, 7), track.backdrop.density)
+    shades = track.backdrop.density
+    if shades.ndim == 3:
+        shades = shades[rows]
+    if shades.ndim == 3 or first == 0:
+        np.testing.assert_array_equal(reader.take("u1", *shades.shape), shades)
 
 
 @pytest.mark.parametrize("points", [False, True])
@@ -71,6 +74,18 @@ def test_all_arrays_come_back_from_the_bytes(points: bool, first: int) -> None:
     assert (head["first"], head["count"], head["limit"]) == (first, T - first, 9)
     assert head["failures"] == {"1": "chain 1 left the radius at step 2"}
     assert reader.header["view"] == {"step": 1, "chain": 0, "curve": "energy"}
+
+
+@pytest.mark.parametrize("first", [0, 3, T])
+def test_a_backdrop_may_change_with_the_record(first: int) -> None:
+    shades = np.random.default_rng(1).integers(0, 255, (T, 7, 7), np.uint8)
+    track = _track(backdrop=Backdrop(shades, 3.5, ("z₁", "z₂")))
+    reader = Reader(encode([track], [first], VIEW))
+    assert reader.header["tracks"][0]["moving"]
+    _check(reader, track, first)
+    assert reader.rest == b""
+    with pytest.raises(ValueError, match="backdrop"):
+        _track(backdrop=Backdrop(shades[1:], 3.5, ("z₁", "z₂")))
 
 
 def test_tracks_follow_one_another_each_from_its_own_record() -> None:
