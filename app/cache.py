@@ -13,7 +13,7 @@ from app.jobs import Jobs
 from app.models import ModelEntry
 from app.studies import frame
 from app.studies.frame import LatentPlane
-from app.studies.run_log import GrowingCsv
+from app.studies.run_log import Columns, GrowingCsv
 from lebm import recipe
 from lebm.checkpoint import ModelCard, load
 from lebm.model import LatentEBM
@@ -39,9 +39,13 @@ def jobs() -> Jobs:
     return Jobs()
 
 
+def run_logs(folder: Path) -> dict[str, Columns]:
+    """What a run has logged so far: "metrics" and "evaluation" -> column -> values."""
+    return {name: _log(folder / f"{name}.csv").read() for name in ("metrics", "evaluation")}
+
+
 @st.cache_resource(max_entries=128, show_spinner=False)
-def growing_csv(path: Path) -> GrowingCsv:
-    """A run's log, read once and then only what is new in it."""
+def _log(path: Path) -> GrowingCsv:
     return GrowingCsv(path)
 
 

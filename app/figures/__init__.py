@@ -4,7 +4,7 @@ from app.figures.chains import autocorrelations, energy_profile
 from app.figures.compare import overlaid_profiles
 from app.figures.latents import log_partition_curve, points, projection
 from app.figures.style import FOLLOWED, GAUSSIAN, MEDIAN, OTHER, POSTERIOR, TILTED
-from app.figures.training import CHARTS, energies_by_iteration, latents_at, training_curves
+from app.figures.training import CHARTS, energies_by_iteration, training_curves
 
 __all__ = [
     "CHARTS",
@@ -17,7 +17,6 @@ __all__ = [
     "autocorrelations",
     "energies_by_iteration",
     "energy_profile",
-    "latents_at",
     "log_partition_curve",
     "overlaid_profiles",
     "points",

@@ -120,21 +120,18 @@ def training_curves(chart: Chart, tables: dict[str, dict[str, np.ndarray]]) -> g
     return figure
 
 
-def energies_by_iteration(
-    steps: np.ndarray, energy: np.ndarray, start_energy: np.ndarray, here: int
-) -> go.Figure:
+def energies_by_iteration(steps: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> go.Figure:
     """Energy of the same chains at each checkpoint: at their start and at their end.
 
     Args:
         steps: training iterations, `(T,)`.
-        energy: -f(z) at the chains' ends, `(T, n)`.
-        start_energy: -f(z) of the noise they start from, `(T, n)`.
-        here: the iteration to mark.
+        starts: -f(z) of the noise they start from, `(T, n)`.
+        ends: -f(z) at their ends, `(T, n)`.
     """
     figure = go.Figure()
     for values, name, color, fill in (
-        (start_energy, "noise z₀", GAUSSIAN, "rgba(0,158,115,0.2)"),
-        (energy, "after the chain", TILTED, "rgba(0,114,178,0.22)"),
+        (starts, "noise z₀", GAUSSIAN, "rgba(0,158,115,0.2)"),
+        (ends, "after the chain", TILTED, "rgba(0,114,178,0.22)"),
     ):
         low, middle, high = np.nanquantile(values, [0.05, 0.5, 0.95], axis=1)
         band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
@@ -143,57 +140,9 @@ def energies_by_iteration(
         figure.add_scatter(
             x=steps, y=middle, name=name, mode="lines+markers", line={"color": color, "width": 2}
         )
-    figure.add_vline(x=here, line_dash="dash")
-    return titled(figure, "Energy, median and 5 to 95 %", "training iteration", "energy −f(z)")
-
-
-def latents_at(
-    start: np.ndarray,
-    end: np.ndarray,
-    axes: tuple[str, str],
-    extent: float,
-    density: np.ndarray | None,
-) -> go.Figure:
-    """The same chains in the 2-D frame: where they start and where they end.
-
-    Args:
-        start: `(n, 2)`.
-        end: `(n, 2)`.
-        axes: the frame's axes.
-        extent: half the side of the frame.
-        density: uint8 `(side, side)` over the frame, first row at the top, drawn as shades.
-    """
-    figure = go.Figure()
-    if density is not None:
-        side = len(density)
-        axis = (np.arange(side) + 0.5) / side * 2 * extent - extent
-        scale = [[0, "rgba(0,114,178,0)"], [1, "rgba(0,114,178,0.75)"]]
-        figure.add_heatmap(
-            x=axis,
-            y=axis,
-            z=density[::-1],
-            colorscale=scale,
-            zsmooth="best",
-            showscale=False,
-            hoverinfo="skip",
-        )
-    for points, name, color in ((start, "noise z₀", GAUSSIAN), (end, "after the chain", FOLLOWED)):
-        figure.add_scatter(
-            x=points[:, 0],
-            y=points[:, 1],
-            name=name,
-            mode="markers",
-            marker={"color": color, "size": 6, "opacity": 0.8},
-            hoverinfo="skip",
-        )
-    titled(figure, "", *axes)
-    span = [-extent, extent]
-    figure.update_layout(
-        xaxis={"range": span, "constrain": "domain"},
-        yaxis={"range": span, "scaleanchor": "x", "constrain": "domain"},
-        height=460,
+    return titled(
+        figure, "Energy of the chains, median and 5 to 95 %", "training iteration", "energy −f(z)"
     )
-    return figure
 
 
 def _spread(n: int) -> np.ndarray:

@@ -7,16 +7,18 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from app.jobs import Job
-from app.studies.chain_run import ChainSettings, decode, prior_density_picture, undrawable
-from app.studies.tilt import Frame
+from app.player.payload import Track
+from app.studies import tracks
+from app.studies.chain_run import ChainSettings, decode, undrawable
+from app.studies.frame import SIDE, LatentPlane, exact_density, smoothed_density
 from lebm import checkpoint, langevin
 from lebm.noise import ChainNoise
 
 MAX_STAGES = 40  # checkpoints looked at, evenly spread over the run
+_SHADED = 256  # chains behind the smoothed density of a prior that is not in the plane
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,43 +28,37 @@ class Stage:
     Attributes:
         step: its training iteration.
         start_energy: -f(z) of the noise, `(n,)`.
-        energy: -f(z) at the chains' ends, `(n,)`.
-        half_sq_norm: ½‖z‖² there, `(n,)`.
-        z: the ends, `(n, latent_dim)`.
-        examples: what they decode to: uint8 `(n, h, w, c)`, or points `(n, 2)`.
-        density: for a latent plane, the exact p_α as `prior_density_picture` gives it.
+        curves: of the chains' ends, name -> `(n,)`.
+        examples: what the ends decode to: uint8 `(n, h, w, c)`, or points `(n, 2)`.
+        z: the ends of these chains and of some more, `(m, latent_dim)`.
+        density: for a latent plane the exact one, uint8 `(side, side)`.
         failures: sentences about chains that diverged, by chain.
     """
 
     step: int
     start_energy: np.ndarray
-    energy: np.ndarray
-    half_sq_norm: np.ndarray
-    z: Tensor
+    curves: dict[str, np.ndarray]
     examples: np.ndarray
+    z: Tensor
     density: np.ndarray | None
     failures: dict[int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class TimeMachine:
-    """The stages that there are so far, oldest first, in one frame.
+    """The stages of a run.
 
     Attributes:
-        start: the noise that every stage starts from, `(n, latent_dim)`.
-        frame: fitted to it and to the last stage.
-        stages: at least one.
+        id: names the run's checkpoints and the chains' settings.
+        plane: of the last checkpoint, in which all stages are drawn.
+        stages: oldest first, at least one.
         skipped: sentences about checkpoints that cannot be used.
     """
 
-    start: Tensor
-    frame: Frame
+    id: str
+    plane: LatentPlane
     stages: tuple[Stage, ...]
     skipped: tuple[str, ...] = ()
-
-    def with_stage(self, stage: Stage) -> TimeMachine:
-        """One more stage, put where it belongs."""
-        return replace(self, stages=tuple(sorted([*self.stages, stage], key=lambda s: s.step)))
 
     @property
     def steps(self) -> np.ndarray:
@@ -70,9 +66,39 @@ class TimeMachine:
         return np.array([stage.step for stage in self.stages])
 
     def energies(self) -> tuple[np.ndarray, np.ndarray]:
-        """At the chains' starts and ends, each `(T, n)`."""
+        """-f(z) at the chains' starts and at their ends, each `(T, n)`."""
         starts = np.stack([stage.start_energy for stage in self.stages])
-        return starts, np.stack([stage.energy for stage in self.stages])
+        return starts, np.stack([stage.curves["energy"] for stage in self.stages])
+
+    def track(self) -> Track:
+        """The stages as the player shows them, one a record."""
+        transform, backdrop = self.plane.frame.transform, self.plane.backdrop
+        latents = [transform(stage.z) for stage in self.stages]
+        n = len(self.stages[0].examples)
+        shades = [
+            _shade(points, backdrop.extent) if stage.density is None else stage.density
+            for stage, points in zip(self.stages, latents, strict=True)
+        ]
+        failures = {
+            chain: f"{sentence} (iteration {stage.step:,})"
+            for stage in self.stages
+            for chain, sentence in stage.failures.items()
+        }
+        return Track(
+            id=self.id,
+            title="",
+            steps=self.steps,
+            curves={
+                name: np.stack([stage.curves[name] for stage in self.stages])
+                for name in self.stages[0].curves
+            },
+            examples=np.stack([stage.examples for stage in self.stages]),
+            latents=np.stack(latents)[:, :n],
+            backdrop=replace(backdrop, density=np.stack(shades)),
+            arrows={},
+            failures=failures,
+            limit=len(self.stages) - 1,
+        )
 
 
 def chosen(checkpoints: list[Path]) -> list[Path]:
@@ -82,63 +108,67 @@ def chosen(checkpoints: list[Path]) -> list[Path]:
     return [checkpoints[i] for i in rows]
 
 
-def build(job: Job[TimeMachine], checkpoints: list[Path], settings: ChainSettings) -> None:
-    """Run the chains under each checkpoint, the last one first, and publish as it goes.
+def build(
+    job: Job[TimeMachine],
+    machine_id: str,
+    checkpoints: list[Path],
+    plane: LatentPlane,
+    settings: ChainSettings,
+) -> None:
+    """Run the chains under each checkpoint, publishing as it goes.
 
     Args:
         job: where to publish; when it is to stop, what there is stays.
+        machine_id: names all that follows.
         checkpoints: of one run, oldest first; one that cannot be used is passed over.
+        plane: of the last of them.
         settings: the chains.
+
+    Raises:
+        ValueError: if none can be used.
     """
-    machine: TimeMachine | None = None
+    stages: list[Stage] = []
     skipped: list[str] = []
-    for done, path in enumerate([checkpoints[-1], *checkpoints[:-1]], start=1):
+    for done, path in enumerate(checkpoints, start=1):
         if job.should_stop():
             return
         try:
-            stage = _stage(path, settings)
-        except ValueError as error:
+            stages.append(_stage(path, path.stat().st_mtime_ns, settings))
+        except OSError as error:
+            skipped.append(f"{path.name} cannot be read: {error.strerror}")
+        except checkpoint.CheckpointError as error:
             skipped.append(str(error))
-        else:
-            machine = machine.with_stage(stage) if machine else _first(stage, settings)
-        if machine is not None:
-            job.publish(replace(machine, skipped=tuple(skipped)), done / len(checkpoints))
-    if machine is None:
+        if stages:
+            machine = TimeMachine(machine_id, plane, tuple(stages), tuple(skipped))
+            job.publish(machine, done / len(checkpoints))
+    if not stages:
         raise ValueError(skipped[0])
 
 
-def _first(stage: Stage, settings: ChainSettings) -> TimeMachine:
-    noise = ChainNoise(settings.seed, range(settings.n_chains), stage.z.shape[1])
-    start = noise.at(0)
-    sound = stage.z[torch.isfinite(stage.z).all(1)]
-    return TimeMachine(start, Frame.fit(torch.cat([start, sound])), (stage,))
+def _shade(points: np.ndarray, extent: float) -> np.ndarray:
+    """The density of the chains that stayed finite, smoothed; empty where they are one point."""
+    sound = points[np.isfinite(points).all(-1)]
+    if len(sound) < 2 or sound.std(0).min() < 1e-6:
+        return np.zeros((SIDE, SIDE), np.uint8)
+    return smoothed_density(sound, extent)
 
 
-def _stage(path: Path, settings: ChainSettings) -> Stage:
-    try:
-        return _cached_stage(path, path.stat().st_mtime_ns, settings)
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read: {error.strerror}") from error
-    except checkpoint.CheckpointError as error:
-        raise ValueError(str(error)) from error
-
-
-@lru_cache(maxsize=4 * MAX_STAGES)  # one stage is its chains' pictures, below a megabyte
-def _cached_stage(path: Path, version: int, settings: ChainSettings) -> Stage:
+@lru_cache(maxsize=4 * MAX_STAGES)  # a stage is some pictures and a density, below a megabyte
+def _stage(path: Path, version: int, settings: ChainSettings) -> Stage:
     model, _ = checkpoint.load(path)
     if (reason := undrawable(model)) is not None:
-        raise ValueError(f"{path.name} cannot be shown: {reason}")
+        raise checkpoint.CheckpointError(f"{path.name} cannot be shown: {reason}")
+    in_plane, n = model.config.latent_dim == 2, settings.n_chains
     density = model.prior_density()
-    noise = ChainNoise(settings.seed, range(settings.n_chains), model.config.latent_dim)
-    state = langevin.init(density, noise.at(0))
-    t = langevin.run(density, state, settings.sampler(settings.n_steps), noise=noise)
+    noise = ChainNoise(settings.seed, range(n if in_plane else _SHADED), model.config.latent_dim)
+    start = langevin.init(density, noise.at(0))
+    t = langevin.run(density, start, settings.sampler(settings.n_steps), noise=noise)
     return Stage(
         step=int(path.stem.removeprefix("step-")),
-        start_energy=t.energy[0].numpy(),
-        energy=t.energy[-1].numpy(),
-        half_sq_norm=t.half_sq_norm[-1].numpy(),
+        start_energy=t.energy[0, :n].numpy(),
+        curves={name: values[-1, :n] for name, values in tracks.curves(t).items()},
+        examples=decode(model, t.z[-1:, :n])[0],
         z=t.z[-1].clone(),
-        examples=decode(model, t.z[-1:])[0],
-        density=prior_density_picture(model) if len(model.config.data_shape) == 1 else None,
-        failures={failure.chain: str(failure) for failure in t.failures},
+        density=exact_density(model) if in_plane else None,
+        failures={f.chain: str(f) for f in t.failures if f.chain < n},
     )

@@ -64,9 +64,8 @@ def _show_runs(runs: dict[str, Run]) -> None:
 
 
 def _row(run: Run) -> dict[str, str | int | float | None]:
-    evaluation = cache.growing_csv(run.path / "evaluation.csv").read()
-    metrics = cache.growing_csv(run.path / "metrics.csv").read()
-    step, mse = metrics.get("step", ()), evaluation.get("test_mse", ())
+    tables = cache.run_logs(run.path)
+    step, mse = tables["metrics"].get("step", ()), tables["evaluation"].get("test_mse", ())
     return {
         "run": run.id,
         "status": run.status,

@@ -42,10 +42,7 @@ def show(run: Run) -> None:
 
 def _show(run: Run) -> None:
     st.subheader(run.id)
-    tables = {
-        name: cache.growing_csv(run.path / f"{name}.csv").read()
-        for name in ("metrics", "evaluation")
-    }
+    tables = cache.run_logs(run.path)
     config = _config(run)
     pace = run_log.pace(tables["metrics"], config.epochs if config else 0)
     _show_status(run, pace)
