@@ -114,13 +114,13 @@ def check_name(name: str) -> str:
     return name
 
 
-def start(folder: Path, arguments: Sequence[str]) -> None:
-    """Start `python -m train ARGUMENTS --out FOLDER`.
+def start(runs: Path, name: str, arguments: Sequence[str]) -> None:
+    """Start `python -m train ARGUMENTS --out RUNS/NAME`.
 
     Raises:
-        RunError: if the folder's name will not do, or is taken, or too many runs train already.
+        RunError: if the name will not do, or is taken, or too many runs train already.
     """
-    check_name(folder.name)
+    folder = runs / check_name(name)
     if (folder / "config.json").exists():
         raise RunError(f"{folder} already holds a run: choose another name.")
     _spawn(folder, with_out(arguments, folder))

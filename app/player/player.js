@@ -94,6 +94,7 @@ class Player {
     const grew = this.trajectories.some(({ length }, i) => length !== held[i]);
     if (grew) this.asked = -Infinity;
     this.wanted = Math.min(this.wanted, this.limit);
+    if (isNew && this.limit < 60) this.speed.value = "5"; // a short track would be over at once
     if (!this.playing) this.position = Math.min(this.wanted, this.last);
     if (isNew) this.grows = this.last < this.limit;
     this.arrange();

@@ -118,9 +118,10 @@ def pace(metrics: Columns, epochs: int) -> Pace:
 
 def sample_steps(run: RunDir) -> list[int]:
     """The steps at which the run saved pictures of all three kinds."""
+    names = [file.stem.rpartition("-") for file in (run.path / "samples").glob("*-*.png")]
+    kinds = ("gaussian", "prior", "reconstruction")
     steps = [
-        {int(f.stem.rpartition("-")[2]) for f in (run.path / "samples").glob(f"{kind}-*.png")}
-        for kind in ("gaussian", "prior", "reconstruction")
+        {int(step) for kind, _, step in names if kind == k and step.isdecimal()} for k in kinds
     ]
     return sorted(set.intersection(*steps))
 

@@ -72,7 +72,7 @@ def _offer_start(folder: Path, chosen: list[str]) -> None:
     st.code(training.shown(training.with_out(chosen, folder)), "bash", wrap_lines=True)
     if st.button("Start", key="start", type="primary", help="Runs the command above."):
         try:
-            training.start(folder, chosen)
+            training.start(folder.parent, folder.name, chosen)
         except RunError as error:
             st.error(str(error))
         else:
