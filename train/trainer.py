@@ -274,15 +274,12 @@ class Trainer:
         Raises:
             RunError: as `load_state_dict`.
         """
-        rates = [
-            [group["initial_lr"] for group in s.optimizer.param_groups] for s in self.schedulers
-        ]
+        rates = [scheduler.base_lrs for scheduler in self.schedulers]
         self.load_state_dict(state | {"rng": self.rng.get_state(), "command": self.command})
-        for scheduler, ours in zip(self.schedulers, rates, strict=True):
+        for scheduler, own in zip(self.schedulers, rates, strict=True):
             decay = self.config.optimizer.lr_decay**scheduler.last_epoch
-            for group, rate in zip(scheduler.optimizer.param_groups, ours, strict=True):
-                group["initial_lr"] = rate
-                group["lr"] = rate * decay
+            for group, rate in zip(scheduler.optimizer.param_groups, own, strict=True):
+                group |= {"initial_lr": rate, "lr": rate * decay}
 
 
 def _fabric(config: TrainConfig) -> Fabric:

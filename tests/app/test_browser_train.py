@@ -54,7 +54,7 @@ def test_a_run_is_started_watched_stopped_and_resumed(
 ) -> None:
     page = open_page(ADDRESS, wait_for=".st-key-start")
     assert f"--out {run.path}" in page.locator("code").first.inner_text()
-    page.locator(".st-key-start button").click()
+    page.locator(".st-key-start button").first.click()
 
     # It is watched: the address names it, and the curves move by themselves.
     page.get_by_text("Reconstruction error").first.wait_for(timeout=PATIENCE)
@@ -72,20 +72,20 @@ def test_a_run_is_started_watched_stopped_and_resumed(
 
     # A reload, and another browser, find it again; it opens in Chains while it trains.
     page.reload()
-    page.locator(".st-key-stop button").wait_for(timeout=PATIENCE)
+    page.locator(".st-key-stop button").first.wait_for(timeout=PATIENCE)
     chains = page.get_by_role("link", name="Open in Chains").get_attribute("href")
     assert chains is not None
     other = open_page(chains.removeprefix("./").lstrip("/"))
     assert other.get_by_text(f"newest checkpoint of {run.path}").is_visible()
     assert run_lock.owner(run.path) is not None
 
-    page.locator(".st-key-stop button").click()
+    page.locator(".st-key-stop button").first.click()
     page.get_by_text(re.compile("Stopped at iteration")).wait_for(timeout=PATIENCE)
     end = run.end()
     assert end is not None
     assert end.how == "stopped"
 
-    page.locator(".st-key-resume button").click()
+    page.locator(".st-key-resume button").first.click()
     page.get_by_text(re.compile(r"At iteration [\d,]+")).first.wait_for(timeout=PATIENCE)
     assert _iteration(page) >= end.step
     owner = run_lock.owner(run.path)
