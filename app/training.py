@@ -82,11 +82,11 @@ def list_runs(runs: Path) -> dict[str, Run]:
 def look(run_id: str, folder: Path) -> Run:
     """The run in a folder as it stands now."""
     started = (folder / "config.json").exists()
-    owner = run_lock.owner(folder)
+    owner, end = run_lock.owner(folder), RunDir(folder).end()
     if owner is not None:
-        trains = "training" if started and (folder / "metrics.csv").exists() else "starting"
+        begun = end is None and (folder / "metrics.csv").exists()
+        trains: Status = "training" if begun else "starting"
         return Run(run_id, folder, "stopping" if (folder, owner) in _asked else trains)
-    end = RunDir(folder).end()
     if end is None and not started:
         end = End("failed", 0, _last_error(folder) or "It ended before it began; see its log.")
     return Run(run_id, folder, end.how if end else "interrupted", end.sentence if end else "")

@@ -159,7 +159,8 @@ def _show_expected(preset: str) -> None:
         f"reconstructions miss by {facts[preview.TEST_MSE]:.4f} (mean squared error)."
     )
     if shown.examples.ndim == 4:
-        grid = mosaic(shown.examples, 8)
+        gap = ((0, 0), (1, 1), (1, 1), (0, 0))
+        grid = mosaic(np.pad(shown.examples, gap, constant_values=96), 8)
         caption = "Fresh samples of its prior, decoded"
         st.image(np.squeeze(grid, -1) if grid.shape[-1] == 1 else grid, caption, width="stretch")
     else:

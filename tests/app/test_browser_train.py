@@ -49,6 +49,17 @@ def _iteration(page: Any) -> int:
     return int(found[1].replace(",", ""))
 
 
+def _wait_beyond(page: Any, iteration: int) -> None:
+    page.wait_for_function(
+        """(before) => {
+          const found = document.body.innerText.match(/At iteration ([\\d,]+)/);
+          return found && Number(found[1].replaceAll(',', '')) > before;
+        }""",
+        arg=iteration,
+        timeout=PATIENCE,
+    )
+
+
 def test_a_run_is_started_watched_stopped_and_resumed(
     open_page: Callable[..., Any], run: RunDir
 ) -> None:
@@ -59,15 +70,8 @@ def test_a_run_is_started_watched_stopped_and_resumed(
     # It is watched: the address names it, and the curves move by themselves.
     page.get_by_text("Reconstruction error").first.wait_for(timeout=PATIENCE)
     page.wait_for_url(re.compile(f"run={NAME}"))
-    before = _iteration(page)
-    page.wait_for_function(
-        """(before) => {
-          const found = document.body.innerText.match(/At iteration ([\\d,]+)/);
-          return found && Number(found[1].replace(',', '')) > before;
-        }""",
-        arg=before,
-        timeout=PATIENCE,
-    )
+    _wait_beyond(page, 0)
+    _wait_beyond(page, _iteration(page))
     page.get_by_text("The same noise after the prior's chain").wait_for(timeout=PATIENCE)
 
     # A reload, and another browser, find it again; it opens in Chains while it trains.
@@ -86,8 +90,7 @@ def test_a_run_is_started_watched_stopped_and_resumed(
     assert end.how == "stopped"
 
     page.locator(".st-key-resume button").first.click()
-    page.get_by_text(re.compile(r"At iteration [\d,]+")).first.wait_for(timeout=PATIENCE)
-    assert _iteration(page) >= end.step
+    _wait_beyond(page, end.step)
     owner = run_lock.owner(run.path)
     assert owner is not None
     os.kill(owner.pid, signal.SIGKILL)

@@ -95,6 +95,7 @@ def test_a_run_is_started_stopped_and_resumed(runs: Path) -> None:
     assert f"stopped at iteration {reached}" in training.log_tail(folder)
 
     training.resume(look(folder))
+    assert look(folder).status == "starting"
     wait_for(lambda: step(folder) > reached)
     training.stop(look(folder))
     wait_for(lambda: look(folder).status == "stopped")
