@@ -21,7 +21,8 @@ from train.presets import PRESETS
 from train.run_dir import RunError
 
 _DEFAULT = "digits"
-_OPTIONS = tuple(option for option in options(TrainConfig) if option.path != ("out",))
+_SET_ELSEWHERE = {("out",), ("model", "prior"), ("model", "latent_layers")}  # name and method do
+_OPTIONS = tuple(o for o in options(TrainConfig) if o.path not in _SET_ELSEWHERE)
 _NO_FOLDER = "as the data set has it"
 
 
