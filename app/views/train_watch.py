@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import streamlit as st
 
@@ -14,6 +17,8 @@ from train.config import TrainConfig
 from train.run_dir import RunDir, RunError
 
 _POLL = 1.0  # seconds
+_REDRAW = 4.0  # seconds between two drawings of the charts
+_DRAWN = "train.drawn"
 _KINDS = {
     "gaussian": "Noise z ~ N(0, I), decoded",
     "prior": "The same noise after the prior's chain",
@@ -48,7 +53,7 @@ def _show(run: Run) -> None:
     _show_status(run, pace)
     _show_buttons(run, config)
     _show_numbers(tables)
-    _show_curves(tables)
+    _show_curves(_held(run, tables))
     _show_samples(run)
     _show_files(run, config)
 
@@ -158,7 +163,7 @@ def _open(run_id: str) -> None:
     st.session_state["train.open"] = run_id
 
 
-def _do(action) -> None:
+def _do(action: Callable[[], None]) -> None:
     """Act on a run and draw the page anew, or say why it cannot be."""
     try:
         action()
@@ -175,11 +180,21 @@ def _show_numbers(tables: dict[str, Columns]) -> None:
         "Test MSE": ("evaluation", "test_mse", ".5f", "Of held-out examples, at the checkpoint"),
         "Gap of f": ("metrics", "f_gap", "+.3f", "Mean f(z⁺) − mean f(z⁻) of the last batch"),
     }
-    for column, (label, (table, name, form, help_line)) in zip(
-        st.columns(len(newest)), newest.items(), strict=True
-    ):
-        values = tables[table].get(name, ())
-        column.metric(label, f"{values[-1]:{form}}" if len(values) else "–", help=help_line)
+    with st.container(horizontal=True, gap="large"):
+        for label, (table, name, form, help_line) in newest.items():
+            values = tables[table].get(name, ())
+            shown = f"{values[-1]:{form}}" if len(values) else "–"
+            st.metric(label, shown, help=help_line, width="content")
+
+
+def _held(run: Run, tables: dict[str, Columns]) -> dict[str, Columns]:
+    """The tables as the charts show them: a chart that changes blinks, so it seldom does."""
+    run_then, at, drawn = st.session_state.get(_DRAWN, ("", 0.0, {}))
+    grew = bool(drawn.get("metrics"))
+    if run.goes_on and grew and run_then == run.id and time.monotonic() - at < _REDRAW:
+        return drawn
+    st.session_state[_DRAWN] = (run.id, time.monotonic(), tables)
+    return tables
 
 
 def _show_curves(tables: dict[str, Columns]) -> None:
@@ -230,5 +245,5 @@ def _show_files(run: Run, config: TrainConfig | None) -> None:
             st.code((run.path / "config.json").read_text(), "json")
 
 
-def _step(checkpoint) -> int:
+def _step(checkpoint: Path) -> int:
     return int(checkpoint.stem.removeprefix("step-"))
