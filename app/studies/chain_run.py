@@ -54,7 +54,9 @@ class ChainSettings:
         """What these chains climb."""
         return model.prior_density(self.tilt)
 
-    def __str__(self) -> str:
+    @property
+    def in_words(self) -> str:
+        """What a step depends on, as it stands on screen."""
         test = ", Metropolis test" if self.adjusted else ""
         tilt = f", λ = {self.tilt:g}" if self.tilt != 1 else ""
         return f"s = {self.step_size:g}, T = {self.temperature:g}, seed {self.seed}{test}{tilt}"
@@ -237,7 +239,7 @@ class ChainRun:
 
 def chain_id(entry: ModelEntry, settings: ChainSettings) -> str:
     """Names a chain: a digest of the model, the version of its file and the settings."""
-    return hashlib.sha256(f"{entry.id} {entry.version} {settings!r}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{entry.id} {entry.version} {settings}".encode()).hexdigest()[:16]
 
 
 def undrawable(model: LatentEBM) -> str | None:

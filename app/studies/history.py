@@ -62,9 +62,11 @@ def replay(run: ChainRun, past: Past, now: ChainSettings) -> ChainRun:
 def describe(run: ChainRun) -> str:
     """Which settings hold from which step on, in words."""
     sentences = [
-        f"Steps {earlier.start + 1} to {later.start}: {earlier.settings}."
+        f"Steps {earlier.start + 1} to {later.start}: {earlier.settings.in_words}."
         for earlier, later in pairwise(run.segments)
     ]
     last = run.segments[-1]
     waits = " Take steps to see them at work." if run.n_taken == last.start else ""
-    return " ".join([*sentences, f"From step {last.start + 1} on: {last.settings}.{waits}"])
+    return " ".join(
+        [*sentences, f"From step {last.start + 1} on: {last.settings.in_words}.{waits}"]
+    )

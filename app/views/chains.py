@@ -183,9 +183,10 @@ def _prepare(runs: tuple[ChainRun, ...]) -> None:
 def _send(first: list[int]) -> None:
     """Encode each run from its record `first` on."""
     runs = st.session_state[_RUNS]
-    titles = [f"Original: {runs[0].settings}"]
+    titles = [f"Original: {runs[0].settings.in_words}"]
     if len(runs) == 2:
-        titles.append(f"Fork at step {st.session_state[_FORK_AT]}: {runs[1].settings}")
+        at = st.session_state[_FORK_AT]
+        titles.append(f"Fork at step {at}: {runs[1].settings.in_words}")
     tracks = [run.track(title) for run, title in zip(runs, titles, strict=True)]
     st.session_state[_PAYLOAD] = encode(tracks, first, st.session_state[_VIEW])
     st.session_state.setdefault(_SHOWN, [])[:] = [runs, st.session_state[_VIEW].step]

@@ -255,7 +255,7 @@ def test_a_long_run_is_shown_while_it_runs_and_judged(browser: Any, address: str
     page = browser.new_page()
     page.goto(f"{address}/long-run?model=digits&n=16&long=1500")
     page.get_by_text(re.compile("^Verdict: ")).wait_for(timeout=120_000)
-    assert page.get_by_text("at steps 0 to 1500").is_visible()
+    page.get_by_text("at steps 0 to 1500").wait_for()
     page.get_by_text("Energy over the whole chain").first.wait_for()
     page.close()
 

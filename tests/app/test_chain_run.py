@@ -88,8 +88,10 @@ def test_the_id_changes_with_model_file_and_settings(entry: ModelEntry) -> None:
         chain_id(replace(entry, version=2), SETTINGS),
         chain_id(entry, replace(SETTINGS, seed=4)),
         chain_id(entry, replace(SETTINGS, temperature=0.5)),
+        chain_id(entry, replace(SETTINGS, n_chains=9)),
+        chain_id(entry, replace(SETTINGS, n_steps=11)),
     }
-    assert len(ids) == 4
+    assert len(ids) == 6
     assert chain_id(entry, SETTINGS) == chain_id(entry, replace(SETTINGS))
 
 
