@@ -51,13 +51,14 @@ def mixing(series: Tensor) -> Mixing:
     if series.shape[0] < 4:
         raise ValueError(f"series needs at least 4 draws, not {series.shape[0]}")
     draws = series.double().T.numpy()  # ArviZ wants (chain, draw)
-    return Mixing(
-        rhat=float(array_stats.rhat(draws)),
-        ess_bulk=float(array_stats.ess(draws, method="bulk")),
-        ess_tail=float(array_stats.ess(draws, method="tail", prob=(0.05, 0.95))),
-        mean=float(draws.mean()),
-        mcse=float(array_stats.mcse(draws, method="mean")),
-    )
+    with np.errstate(invalid="ignore"):  # R-hat of a constant is NaN
+        return Mixing(
+            rhat=float(array_stats.rhat(draws)),
+            ess_bulk=float(array_stats.ess(draws, method="bulk")),
+            ess_tail=float(array_stats.ess(draws, method="tail", prob=(0.05, 0.95))),
+            mean=float(draws.mean()),
+            mcse=float(array_stats.mcse(draws, method="mean")),
+        )
 
 
 def autocorrelation(series: Tensor, max_lag: int) -> np.ndarray:
@@ -136,8 +137,8 @@ def verdict(short: Snapshot, long: Snapshot) -> Verdict:
     typical = between_a.sum() / n_pairs
     spread = float(between_b.sum() / n_pairs / typical)
     merged = _merged(between_b, typical) - _merged(between_a, typical)
-    energy_shift = float((long.energy.median() - short.energy.median()) / short.energy.std())
-    norm_shift = float((long.norm.median() - short.norm.median()) / short.norm.std())
+    energy_shift = _shift(short.energy, long.energy)
+    norm_shift = _shift(short.norm, long.norm)
     word: Literal["steady", "drifting", "collapsed"] = "steady"
     if spread < COLLAPSED_SPREAD or merged > 0.5:
         word = "collapsed"
@@ -152,6 +153,13 @@ def verdict(short: Snapshot, long: Snapshot) -> Verdict:
         merged=merged,
         saturation=float((b.abs() > 0.95).double().mean() - (a.abs() > 0.95).double().mean()),
     )
+
+
+def _shift(before: Tensor, after: Tensor) -> float:
+    """Change of the median in standard deviations; 0 where none moved (f = 0)."""
+    if torch.equal(before, after):
+        return 0.0
+    return float((after.median() - before.median()) / before.std())
 
 
 def _merged(sq_distances: Tensor, typical: Tensor) -> float:

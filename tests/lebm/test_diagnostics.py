@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -99,3 +101,18 @@ def test_nan_is_never_steady() -> None:
     long = _snapshot(1)
     result = verdict(_snapshot(0), Snapshot(long.energy * torch.nan, long.norm, long.examples))
     assert result.word == "drifting"
+
+
+def test_a_model_without_a_tilt_has_an_energy_that_does_not_shift() -> None:
+    short, long = _snapshot(0), _snapshot(1)
+    zero = torch.zeros(64)
+    result = verdict(
+        Snapshot(zero, short.norm, short.examples), Snapshot(zero, long.norm, long.examples)
+    )
+    assert (result.word, result.energy_shift) == ("steady", 0)
+
+
+def test_a_constant_has_no_rhat_and_raises_no_warning() -> None:
+    result = mixing(torch.zeros(500, 4))
+    assert math.isnan(result.rhat)
+    assert (result.mean, result.mcse) == (0, 0)

@@ -9,6 +9,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from lebm.exact import PlaneGrid, log_partition
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
+from lebm.tilting import tilt_path
 from lebm.tilts import MixtureTilt
 
 CHAIN = LangevinConfig(n_steps=3, step_size=0.05)
@@ -95,3 +96,14 @@ def test_a_seed_gives_every_prior_the_same_generator():
     first, *others = (model.generator.state_dict().values() for model in models)
     first = list(first)
     assert all(all(map(torch.equal, first, other)) for other in others)
+
+
+def test_annealing_from_the_gaussian_finds_that_z_is_one(make_model, mixture, rng):
+    """log Z(1) of a mixture is 0; the estimate lies within 5 of its standard errors."""
+    prior = with_mixture(make_model, mixture).prior
+    mixture.means.mul_(0.3)  # where draws of p_0 reach
+    path = tilt_path(prior, torch.tensor([0.0, 0.5, 1.0]), n_particles=2048, generator=rng)
+    assert abs(path.log_z[-1]) < 5 * path.error[-1] + 0.01
+    flat = tilt_path(make_model(prior="gaussian").prior, torch.tensor([0.0, 1.0]), generator=rng)
+    assert flat.log_z.abs().max() < 1e-12
+    assert flat.kl.abs().max() < 1e-12
