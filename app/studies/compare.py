@@ -68,7 +68,7 @@ class Side:
     @property
     def title(self) -> str:
         """Stands above it in the player."""
-        return f"{self.name}: {self.entry.id}, {self.run.settings}"
+        return f"{self.name}: {self.entry.id}, {self.run.settings.in_words}"
 
     @property
     def energy(self) -> np.ndarray:
