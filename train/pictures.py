@@ -1,4 +1,4 @@
-"""Tensors to PNG files."""
+"""Pictures to tensors, and tensors to PNG files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,28 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
+from PIL.Image import Resampling
 from torch import Tensor
 
 from lebm.checkpoint import atomic_write
+
+
+def fit_square(
+    picture: Image.Image, channels: int, size: int, filtering: Resampling = Resampling.LANCZOS
+) -> Tensor:
+    """A picture's centre square at a model's size, uint8 `(channels, size, size)`.
+
+    Args:
+        picture: of any size and mode.
+        channels: 1 for grey, 3 for colour.
+        size: pixels along each side.
+        filtering: how pixels are averaged.
+    """
+    whole = picture.convert("RGBA") if "transparency" in picture.info else picture
+    flat = whole.convert("L" if channels == 1 else "RGB")
+    fitted = ImageOps.fit(flat, (size, size), filtering)
+    return torch.from_numpy(np.array(fitted)).reshape(size, size, channels).permute(2, 0, 1)
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from app.jobs import Job
+from app.studies import examples
 from app.studies.frame import Frame
-from lebm import langevin
 from lebm.checkpoint import ModelCard
 from lebm.exact import PlaneGrid, log_partition
 from lebm.model import LatentEBM
@@ -68,32 +68,23 @@ def build(job: Job[TiltView], model: LatentEBM, card: ModelCard) -> None:
     view = TiltView(path, Frame.fit(torch.cat([path.particles[0], at_one])))
     job.publish(view, 0.6)
     try:
-        examples = _examples(model, card)
+        x = data.to_model_range(examples.held_out(model, card)[:N_EXAMPLES])
     except data.DatasetUnavailable:
         job.publish(replace(view, note=_NO_DATA.format(card.facts.get("data"))), 1.0)
         return
-    z = model.prior.sample_base(len(examples), generator=torch.Generator().manual_seed(1))
-    generator = torch.Generator().manual_seed(2)
-    pieces = 10
-    sampler = card.reconstruction_sampler
-    piece = replace(sampler, n_steps=max(1, sampler.n_steps // pieces))
-    for i in range(pieces):
-        if job.should_stop():
-            return
-        z = langevin.sample(model.posterior_density(examples), z, piece, generator=generator)
-        _report(job, 0.6 + 0.4 * (i + 1) / pieces)
-    job.publish(replace(view, posterior=z), 1.0)
+    posterior = examples.aggregate_posterior(
+        model,
+        card,
+        x,
+        report=lambda share: _report(job, 0.6 + 0.4 * share),
+        should_stop=job.should_stop,
+    )
+    if posterior is not None:
+        job.publish(replace(view, posterior=posterior), 1.0)
 
 
 def _report(job: Job[TiltView], progress: float) -> None:
     job.progress = progress
-
-
-def _examples(model: LatentEBM, card: ModelCard) -> Tensor:
-    """Held-out examples of the model's data set; nothing is downloaded for them."""
-    name = str(card.facts.get("data", ""))
-    dataset = data.load(name, model.config.data_shape, download=False)
-    return data.to_model_range(dataset.test[:N_EXAMPLES])
 
 
 @dataclass(frozen=True, slots=True)

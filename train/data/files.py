@@ -23,11 +23,12 @@ from typing import BinaryIO, Literal
 import msgspec
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.Image import Resampling
 from torch import Tensor
 
 from train.data.base import DatasetUnavailable
+from train.pictures import fit_square
 
 #: Share of unreadable files in a folder of pictures above which it is refused.
 MAX_UNREADABLE = 0.01
@@ -194,9 +195,6 @@ def read_image(
     """The picture's centre square at the model's size, uint8 `(channels, size, size)`."""
     try:
         with Image.open(file) as opened:
-            whole = opened.convert("RGBA") if "transparency" in opened.info else opened
-            picture = whole.convert("L" if channels == 1 else "RGB")
-        fitted = ImageOps.fit(picture, (size, size), filtering)
+            return fit_square(opened, channels, size, filtering)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-    return torch.from_numpy(np.array(fitted)).reshape(size, size, channels).permute(2, 0, 1)
