@@ -11,7 +11,9 @@ import streamlit as st
 
 from app.jobs import Jobs
 from app.models import ModelEntry
+from app.studies import examples as study
 from app.studies import frame
+from app.studies.examples import Examples
 from app.studies.frame import LatentPlane
 from app.studies.run_log import Columns, GrowingCsv
 from lebm import recipe
@@ -90,3 +92,13 @@ def fingerprint(entry: ModelEntry) -> str:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _fingerprint(path: str, version: int) -> str:
     return recipe.fingerprint(_model(path, version)[0])
+
+
+def examples(entry: ModelEntry) -> Examples:
+    """Examples of the model's data, read once a version of its file."""
+    return _examples(str(entry.path), entry.version)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading examples")
+def _examples(path: str, version: int) -> Examples:
+    return study.find(*_model(path, version))

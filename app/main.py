@@ -16,6 +16,8 @@ _PAGES = {
     "chains": "Chains",
     "tilted_prior": "Tilted prior",
     "long_run": "Long run",
+    "posterior": "Posterior",
+    "landscape": "Landscape",
     "compare": "Compare",
     "train": "Train",
     "time_machine": "Time machine",
