@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -14,6 +16,7 @@ from app.models import MAX_OPENED, ModelEntry, Opened, list_models, runs_folder
 from app.studies.chain_run import ChainSettings, undrawable
 from lebm import reference
 from lebm.checkpoint import CheckpointError, ModelCard
+from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 
 CHAIN_COUNTS = (1, 4, 9, 16, 25, 36, 64, 100)
@@ -23,13 +26,18 @@ _OPENED, _REFUSED, _UPLOADS = "sidebar.opened", "sidebar.refused", "sidebar.uplo
 Chosen = tuple[ModelEntry, LatentEBM, ModelCard]
 
 
-def pick_model(side: str = "", where: DeltaGenerator | None = None) -> Chosen | None:
+def pick_model(
+    side: str = "",
+    where: DeltaGenerator | None = None,
+    sampler: Callable[[ModelCard], LangevinConfig] = attrgetter("prior_sampler"),
+) -> Chosen | None:
     """The chosen model; None, with a sentence on the page, if it cannot be opened.
 
     Args:
         side: "" for the page's model; "2" for the second one of a comparison. It ends the
             control's key in the address.
         where: a container for the control; None is the sidebar.
+        sampler: the chain of its card whose steps and step size the page starts from.
     """
     key = f"model{side}"
     if _OPENED not in st.session_state:
@@ -56,7 +64,7 @@ def pick_model(side: str = "", where: DeltaGenerator | None = None) -> Chosen | 
             _open_your_own(opened, chosen)
     loaded = _load(entries[chosen])
     if loaded is not None and not side:
-        follow_model(chosen, loaded[2])
+        follow_model(chosen, sampler(loaded[2]))
     return loaded
 
 
@@ -140,42 +148,62 @@ class Length:
     step: int
     help: str
     default: int | None = None
-    """None: as many steps as the model was trained with."""
+    """None: as many steps as the model's own sampler takes."""
 
 
-def chain_settings(card: ModelCard, length: Length) -> ChainSettings:
-    """The settings of a prior chain; the defaults are those the model was trained with."""
-    trained = card.prior_sampler
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The control for the number of chains: its label, default and help line."""
+
+    label: str = "Chains"
+    default: int = 64
+    help: str = "How many chains run side by side, each with noise of its own."
+
+
+_CHAINS = Count()
+
+
+def chain_settings(
+    own: LangevinConfig, length: Length, count: Count = _CHAINS, habit: str = "was trained with"
+) -> ChainSettings:
+    """The settings of a chain.
+
+    Args:
+        own: the model's own sampler, which gives the defaults.
+        length: the control for its length.
+        count: the control for the number of chains.
+        habit: what the model does with its own sampler, for the help lines.
+    """
     with st.sidebar:
         n_chains = st.select_slider(
-            "Chains",
+            count.label,
             CHAIN_COUNTS,
-            64,
+            count.default,
             key="n",
             bind="query-params",
-            help="How many chains run side by side, each with noise of its own.",
+            help=count.help,
         )
         n_steps = st.number_input(
             length.label,
             min_value=length.lowest,
-            max_value=max(length.highest, trained.n_steps),
-            value=trained.n_steps if length.default is None else length.default,
+            max_value=max(length.highest, own.n_steps),
+            value=own.n_steps if length.default is None else length.default,
             step=length.step,
             key=length.key,
             bind="query-params",
-            help=f"{length.help} This model was trained with {trained.n_steps}.",
+            help=f"{length.help} This model {habit} {own.n_steps}.",
         )
         step_size = st.number_input(
             "Step size s",
-            min_value=min(1e-5, trained.step_size),
-            max_value=max(2.0, trained.step_size),
-            value=trained.step_size,
+            min_value=min(1e-5, own.step_size),
+            max_value=max(2.0, own.step_size),
+            value=own.step_size,
             step=0.005,
             format="%.4f",
             key="s",
             bind="query-params",
             help="In z + s·gradient + √(2s)·noise. Too large and chains overshoot; too small and "
-            f"they hardly move. This model was trained with {trained.step_size:g}.",
+            f"they hardly move. This model {habit} {own.step_size:g}.",
         )
         st.caption(f"δ = √(2s) = {math.sqrt(2 * step_size):.3f}, the form other papers state")
         temperature = st.slider(
@@ -186,7 +214,7 @@ def chain_settings(card: ModelCard, length: Length) -> ChainSettings:
             0.05,
             key="T",
             bind="query-params",
-            help="Scales the noise's variance: 1 samples the prior, 0 only climbs.",
+            help="Scales the noise's variance: 1 samples the density, 0 only climbs.",
         )
         seed = st.number_input(
             "Seed",
@@ -201,10 +229,10 @@ def chain_settings(card: ModelCard, length: Length) -> ChainSettings:
     return ChainSettings(int(n_chains), int(n_steps), step_size, temperature, int(seed))
 
 
-def follow_model(model_id: str, card: ModelCard) -> None:
-    """When a person turns to another model, take over the steps and step size it learned with."""
+def follow_model(model_id: str, own: LangevinConfig) -> None:
+    """When a person turns to another model, take over its own steps and step size."""
     before = st.session_state.get(_SHOWN_MODEL, model_id)
     st.session_state[_SHOWN_MODEL] = model_id
     if before != model_id:
-        st.session_state["K"] = card.prior_sampler.n_steps
-        st.session_state["s"] = card.prior_sampler.step_size
+        st.session_state["K"] = own.n_steps
+        st.session_state["s"] = own.step_size

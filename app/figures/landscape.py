@@ -137,7 +137,7 @@ def plane_energy(
         zmax=high,
         colorscale=_SHADES,
         zsmooth="best",
-        colorbar={"title": "nats", "thickness": 10, "orientation": "h", "y": -0.32},
+        colorbar={"title": "nats", "thickness": 8, "len": 0.8},
         hovertemplate="%{x:.2f}, %{y:.2f}: %{z:.2f} nats<extra></extra>",
     )
     figure.add_contour(

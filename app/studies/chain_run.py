@@ -30,7 +30,7 @@ _LARGEST_PICTURE = 64  # pixels; larger pictures are averaged down for the grid
 
 @dataclass(frozen=True, slots=True)
 class ChainSettings:
-    """What a prior chain is: together with the model, all that its every step depends on."""
+    """What a chain is: with the model and its example, all that its every step depends on."""
 
     n_chains: int
     n_steps: int
@@ -50,9 +50,11 @@ class ChainSettings:
         """The noise of these chains."""
         return ChainNoise(self.seed, range(self.n_chains), model.config.latent_dim)
 
-    def density(self, model: LatentEBM) -> LogDensity:
-        """What these chains climb."""
-        return model.prior_density(self.tilt)
+    def density(self, model: LatentEBM, x: Tensor | None = None) -> LogDensity:
+        """What these chains climb: the prior, or the posterior of an example `(1, *data_shape)`."""
+        if x is None:
+            return model.prior_density(self.tilt)
+        return model.posterior_density(x.expand(self.n_chains, *x.shape[1:]))
 
     @property
     def in_words(self) -> str:
@@ -83,6 +85,7 @@ class ChainRun:
         trajectory: every step taken.
         arrows: the parts of each record's next step, name -> `(T, n, 2)`.
         examples: what the records decode to: uint8 `(T, n, h, w, c)`, or points `(T, n, 2)`.
+        x: the example whose posterior they climb, `(1, *data_shape)`; None for the prior.
     """
 
     root: str
@@ -93,10 +96,16 @@ class ChainRun:
     trajectory: Trajectory
     arrows: dict[str, np.ndarray]
     examples: np.ndarray
+    x: Tensor | None = None
 
     @classmethod
     def start(
-        cls, root: str, model: LatentEBM, plane: LatentPlane, settings: ChainSettings
+        cls,
+        root: str,
+        model: LatentEBM,
+        plane: LatentPlane,
+        settings: ChainSettings,
+        x: Tensor | None = None,
     ) -> ChainRun:
         """A new chain from p_0 noise, `settings.n_steps` steps long (at most `step_limit`).
 
@@ -105,9 +114,10 @@ class ChainRun:
             model: the model.
             plane: from `app.studies.frame.latent_plane`.
             settings: the chain.
+            x: an example, to climb its posterior; None climbs the prior.
         """
         noise = settings.noise(model)
-        density = settings.density(model)
+        density = settings.density(model, x)
         trajectory, arrows = tracks.walk(
             density,
             langevin.init(density, noise.at(0)),
@@ -117,7 +127,7 @@ class ChainRun:
         )
         segments = (Segment(0, settings),)
         examples = decode(model, trajectory.z)
-        run = cls(root, model, plane, segments, noise, trajectory, arrows, examples)
+        run = cls(root, model, plane, segments, noise, trajectory, arrows, examples, x)
         return run.advance(settings.n_steps)
 
     @property
@@ -160,7 +170,7 @@ class ChainRun:
         """The same chain as it was when it had taken only `step` steps."""
         step = max(0, min(step, self.n_taken))
         whole = self.trajectory
-        state = langevin.init(self.settings.density(self.model), whole.z[step], at_step=step)
+        state = langevin.init(self.settings.density(self.model, self.x), whole.z[step], at_step=step)
         failed_at = whole.state.failed_at
         stopped = (failed_at >= 0) & (failed_at <= step)
         state = replace(
@@ -211,7 +221,7 @@ class ChainRun:
 
     def _take(self, n_steps: int) -> ChainRun:
         later, arrows = tracks.walk(
-            self.settings.density(self.model),
+            self.settings.density(self.model, self.x),
             self.trajectory.state,
             self.settings.sampler(n_steps),
             noise=self.noise,

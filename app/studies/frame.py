@@ -10,6 +10,7 @@ from torch import Tensor
 
 from app.player.payload import Backdrop
 from lebm import langevin
+from lebm.density import LogDensityFn
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 
@@ -78,7 +79,7 @@ def latent_plane(model: LatentEBM, sampler: LangevinConfig) -> LatentPlane:
     """
     if model.config.latent_dim == 2:
         backdrop = Backdrop(
-            density=exact_density(model),
+            density=exact_density(model.prior.unnorm_log_prob),
             extent=PLANE_EXTENT,
             axes=("z₁", "z₂"),
             caption="Latent plane; shade: the exact prior density",
@@ -105,11 +106,15 @@ def latent_plane(model: LatentEBM, sampler: LangevinConfig) -> LatentPlane:
 
 
 @torch.no_grad()
-def exact_density(model: LatentEBM) -> np.ndarray:
-    """p_α over the latent plane as uint8 `(side, side)`, its maximum 255, first row at the top."""
+def exact_density(log_density_fn: LogDensityFn) -> np.ndarray:
+    """A density over the latent plane as uint8 `(side, side)`: 255 at most, first row at the top.
+
+    Args:
+        log_density_fn: `(n, 2) -> (n,)`, up to a constant.
+    """
     axis = torch.from_numpy(_centres(PLANE_EXTENT)).float()
     x, y = torch.meshgrid(axis, axis.flip(0), indexing="xy")
-    log_prob = model.prior.unnorm_log_prob(torch.stack([x, y], -1).flatten(0, 1))
+    log_prob = log_density_fn(torch.stack([x, y], -1).flatten(0, 1))
     return _shades((log_prob - log_prob.max()).exp().reshape(SIDE, SIDE).numpy())
 
 

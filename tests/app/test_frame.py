@@ -55,7 +55,7 @@ def test_the_exact_density_has_its_peak_where_the_prior_has(build: Build) -> Non
     model.prior.f[0].weight[0, 0] = 1.0  # f rises with z_1, so the peak moves right
     model.prior.f[2].weight[0, 0] = 1.0
     model.prior.f[4].weight[0, 0] = 2.0
-    picture = exact_density(model)
+    picture = exact_density(model.prior.unnorm_log_prob)
     rows, columns = np.nonzero(picture == 255)  # one grey value covers a small disc
     assert abs(rows.mean() - 89.5) < 0.6
     assert abs(columns.mean() - (2 / PLANE_EXTENT + 1) * 90 + 0.5) < 1
