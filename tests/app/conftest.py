@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
 from app.models import ModelEntry
 from lebm import checkpoint
@@ -55,6 +57,23 @@ def save_run(tmp_path: Path, build: Callable[[ModelConfig], LatentEBM]) -> Calla
 @pytest.fixture
 def entry(save_run: Callable[..., Path]) -> ModelEntry:
     return ModelEntry("runs/tiny", "a test model", save_run("tiny"), 1)
+
+
+@pytest.fixture
+def page_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], AppTest]:
+    """A page of `app.views` as Streamlit runs it, without a browser; runs lie where `save_run`
+    puts them."""
+    monkeypatch.setenv("LEBM_RUNS", str(tmp_path / "runs"))
+    # Each AppTest is a server of its own, and Streamlit before 1.66 knows a component only on
+    # the server that was there when its module was imported.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "app"]:
+        monkeypatch.delitem(sys.modules, name)
+
+    def _page_of(name: str) -> AppTest:
+        script = f"from app.views import {name}\n{name}.page()"
+        return AppTest.from_string(script, default_timeout=60)
+
+    return _page_of
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from app.studies import examples
+from lebm.checkpoint import ModelCard
+from lebm.langevin import LangevinConfig
+from lebm.model import LatentEBM, ModelConfig
+from train import data
+
+IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
+POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
+SAMPLER = LangevinConfig(n_steps=20, step_size=0.005)
+Build = Callable[[ModelConfig], LatentEBM]
+
+
+def _card(dataset: str) -> ModelCard:
+    return ModelCard("m", SAMPLER, SAMPLER, SAMPLER, {"data": dataset})
+
+
+@pytest.mark.parametrize(("config", "name"), [(IMAGES, "digits"), (POINTS, "pinwheel")])
+def test_embedded_data_is_always_there(build: Build, config: ModelConfig, name: str) -> None:
+    known = examples.find(build(config), _card(name))
+    test = data.load(name, config.data_shape).test
+    assert known.held_out
+    assert torch.equal(known.rows, test)
+    assert torch.equal(known.x(3), data.to_model_range(test[3:4]))
+
+
+@pytest.mark.parametrize("config", [IMAGES, POINTS])
+def test_without_data_the_model_shows_its_own_samples(
+    build: Build, config: ModelConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("LEBM_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    known = examples.find(build(config), _card("nowhere"))
+    assert not known.held_out
+    assert "samples of the model itself" in known.source
+    assert "nowhere" in known.source
+    assert known.rows.shape == (examples.N_SAMPLES, *config.data_shape)
+    assert torch.equal(known.rows, examples.find(build(config), _card("nowhere")).rows)
+    assert known.x(0).abs().max() < 10
+
+
+def test_a_stopped_posterior_is_none(build: Build) -> None:
+    known = examples.find(build(IMAGES), _card("digits"))
+    shares: list[float] = []
+    z = examples.aggregate_posterior(
+        build(IMAGES),
+        _card("digits"),
+        data.to_model_range(known.rows[:5]),
+        report=shares.append,
+        should_stop=lambda: len(shares) == 3,
+    )
+    assert z is None
+    assert shares == pytest.approx([0.1, 0.2, 0.3])
