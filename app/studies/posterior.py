@@ -20,7 +20,7 @@ from lebm.noise import ChainNoise
 
 def run_id(entry: ModelEntry, settings: ChainSettings, x: Tensor) -> str:
     """Names the chains: a digest of model, version of its file, settings and example."""
-    text = f"posterior {entry.id} {entry.version} {settings}".encode()
+    text = f"posterior {entry.id} {entry.version} {settings!r}".encode()
     return hashlib.sha256(text + x.numpy().tobytes()).hexdigest()[:16]
 
 
