@@ -1,0 +1,196 @@
+"""The Posterior page as Streamlit runs it, without a browser."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from app.studies import own_picture
+from app.studies.chain_run import ChainRun
+from lebm import zoo
+from lebm.model import ModelConfig
+from train import data
+
+PageOf = Callable[[str], AppTest]
+
+
+@pytest.fixture
+def page(page_of: PageOf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
+    monkeypatch.delenv("LEBM_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    page = page_of("posterior")
+    page.query_params["model"] = "digits"
+    return page
+
+
+def _run(page: AppTest) -> ChainRun:
+    page.run()
+    assert not page.exception
+    return page.session_state["posterior.run"]
+
+
+def _explains(run: ChainRun, x: torch.Tensor) -> bool:
+    """Whether the chains of a run are those of the example x."""
+    return torch.allclose(
+        run.trajectory.log_likelihood[0], run.model.log_likelihood(x, run.trajectory.z[0])
+    )
+
+
+def _png(width: int, height: int, value: int = 255) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (width, height), value).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", zoo.paths())
+def test_it_opens_on_restarts_of_every_zoo_model(page: AppTest, name: str) -> None:
+    page.query_params["model"] = name
+    run = _run(page)
+    card = zoo.load_model(name)[1]
+    assert run.settings.n_chains == 16
+    assert run.settings.n_steps == card.reconstruction_sampler.n_steps
+    assert run.settings.step_size == card.reconstruction_sampler.step_size
+    assert [m.label for m in page.metric][:2] == ["Median MSE", "Best MSE"]
+    assert not page.error
+    sources = [c.value for c in page.caption if "held-out" in c.value or "itself" in c.value]
+    assert ("itself" in sources[0]) == (name in ("mnist", "fashion-mnist"))  # no data here
+
+
+def test_restarts_reconstruct_the_example_that_was_chosen(page: AppTest) -> None:
+    page.query_params["i"] = "7"
+    run = _run(page)
+    x = data.to_model_range(data.load("digits", (1, 8, 8)).test[7:8])
+    assert _explains(run, x)
+    assert float(page.metric[1].value) < 0.02  # the zoo's card says 0.012 on average
+    page.number_input(key="i").set_value(9_999)
+    assert _run(page) is not run
+
+
+def test_the_address_sets_the_controls(page: AppTest) -> None:
+    for name, value in {"K": "9", "seed": "4", "n": "4", "T": "0.5", "s": "0.01"}.items():
+        page.query_params[name] = value
+    settings = _run(page).settings
+    assert (settings.n_steps, settings.seed, settings.n_chains) == (9, 4, 4)
+    assert (settings.temperature, settings.step_size) == (0.5, 0.01)
+    assert "4 restarts after 9 steps" in page.subheader[0].value
+
+
+def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
+    names = ("K", "seed", "n", "T", "s", "step", "chain", "curve", "i", "x", "x_from", "inv")
+    for name in names:
+        page.query_params[name] = "../../etc/passwd"
+    assert _run(page).settings.n_chains == 16
+    for source in ("Drawing", "Upload"):
+        page.segmented_control(key="x_from").set_value(source).run()
+        assert not page.exception
+        assert page.info
+
+
+def test_another_model_brings_its_own_sampler(page: AppTest, save_run: Callable) -> None:
+    save_run("mine")
+    _run(page)
+    page.sidebar.number_input(key="K").set_value(33).run()
+    page.sidebar.selectbox(key="model").set_value("runs/mine")
+    run = _run(page)
+    assert (run.settings.n_steps, run.settings.step_size) == (6, 0.05)
+
+
+def test_a_point_by_its_coordinates(page: AppTest) -> None:
+    for name, value in {"model": "pinwheel", "point": "Coordinates", "x1": "1.25"}.items():
+        page.query_params[name] = value
+    run = _run(page)
+    x = torch.tensor([[1.25, 0.5]])
+    assert _explains(run, x)
+
+
+def test_a_single_restart_is_shown(page: AppTest) -> None:
+    page.query_params["n"] = "1"
+    _run(page)
+    assert "1 restart" in page.subheader[0].value
+
+
+def test_a_picture_of_the_address_is_explained(page: AppTest) -> None:
+    pixels = torch.randint(0, 256, (1, 8, 8), generator=torch.Generator().manual_seed(0))
+    pixels = pixels.to(torch.uint8)
+    page.query_params["x_from"] = "Drawing"
+    page.query_params["x"] = own_picture.to_address(pixels)
+    run = _run(page)
+    x = data.to_model_range(pixels[None])
+    assert _explains(run, x)
+
+
+def test_an_upload_is_fitted_and_kept_in_the_address(page: AppTest) -> None:
+    page.query_params["x_from"] = "Upload"
+    page.run()
+    assert page.info  # nothing is chosen yet
+    page.file_uploader[0].set_value(("white.png", _png(60, 40), "image/png"))
+    run = _run(page)
+    assert any("60 × 40" in c.value for c in page.caption)
+    x = torch.ones(1, 1, 8, 8)
+    assert _explains(run, x)
+    kept = own_picture.from_address(page.query_params["x"])
+    assert torch.equal(kept, torch.full((1, 8, 8), 255, dtype=torch.uint8))
+    page.checkbox(key="inv").set_value(True)
+    run = _run(page)
+    assert _explains(run, -x)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("paper.pdf", b"%PDF-1.7 not a picture", "choose a PNG"),
+        ("picture.png", b"", "choose a PNG"),
+        ("cut.png", _png(200, 200)[:60], "damaged"),
+        ("bomb.png", _png(9_000, 9_000, 0), "million is the most"),
+        ("![x](http://example.org/x.png)", b"MZ\x90", "choose a PNG"),
+    ],
+)
+def test_a_hostile_upload_is_one_sentence_and_loses_nothing(
+    page: AppTest, name: str, content: bytes, sentence: str
+) -> None:
+    page.query_params["x_from"] = "Upload"
+    page.run()
+    page.file_uploader[0].set_value(("white.png", _png(60, 40), "image/png"))
+    before = _run(page)
+    page.file_uploader[0].set_value((name, content, "image/png"))
+    after = _run(page)
+    assert len(page.error) == 1
+    assert sentence in page.error[0].value
+    assert "example.org" not in page.error[0].value
+    assert after is before
+
+
+def test_a_drawing_follows_to_a_model_of_another_size(page: AppTest) -> None:
+    page.query_params["x_from"] = "Upload"
+    page.run()
+    page.file_uploader[0].set_value(("white.png", _png(60, 40), "image/png"))
+    _run(page)
+    page.sidebar.selectbox(key="model").set_value("fashion-mnist")
+    run = _run(page)
+    x = torch.ones(1, 1, 28, 28)
+    assert _explains(run, x)
+
+
+def test_large_pictures_and_colour_open(page: AppTest, save_run: Callable) -> None:
+    save_run("faces", ModelConfig(latent_dim=4, data_shape=(3, 128, 128), width=1, prior_hidden=4))
+    for name, value in {"model": "runs/faces", "n": "4", "K": "2"}.items():
+        page.query_params[name] = value
+    run = _run(page)
+    assert run.examples.shape[2:] == (64, 64, 3)
+    assert not page.error
+
+
+def test_chains_that_diverge_are_told(page: AppTest) -> None:
+    for name, value in {"s": "2", "K": "60", "n": "4"}.items():
+        page.query_params[name] = value
+    run = _run(page)
+    assert run.trajectory.failures
+    assert "were stopped" in page.warning[0].value
+    assert np.isfinite(float(page.metric[0].value))
