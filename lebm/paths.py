@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lebm.density import LogDensityFn, value_and_force
+from lebm.density import LogDensityFn, as_terms
 
 
 def straight(a: Tensor, b: Tensor, n: int) -> Tensor:
@@ -68,9 +68,9 @@ def low_energy(
 
     Source: E, Ren, Vanden-Eijnden 2007, "Simplified and improved string method".
     """
+    density = as_terms(log_density_fn)
     for i in range(n_rounds):
-        _, force = value_and_force(log_density_fn, path)
-        moved = path + step_size * (1 - i / n_rounds) * force
+        moved = path + step_size * (1 - i / n_rounds) * density.force(path)
         path = evenly_spaced(torch.cat([path[:1], moved[1:-1], path[-1:]]))
     return path
 

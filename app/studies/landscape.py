@@ -133,7 +133,7 @@ def routes(model: LatentEBM, a: Tensor, b: Tensor) -> dict[str, Profile]:
     """From a to b: straight, spherical, and along low energy; each from 0 to 1 of its length."""
     straight = paths.straight(a, b, N_PLACES)
     coarse = paths.straight(a, b, 1 + N_PLACES // 2)
-    low = paths.low_energy(model.prior.unnorm_log_prob, coarse, n_rounds=ROUNDS)
+    low = paths.low_energy(model.prior_density(), coarse, n_rounds=ROUNDS)
     found = {"straight": straight, "spherical": paths.spherical(a, b, N_PLACES), "low energy": low}
     return {
         name: profile(model, path, torch.linspace(0, 1, len(path))) for name, path in found.items()
