@@ -14,7 +14,7 @@ from train.pictures import mosaic
 #: Paths between two points, told apart by colour and dash.
 ROUTES = {"straight": "#8C8C8C", "spherical": "#CC79A7", "low energy": FOLLOWED}
 _DASHES = {"straight": "dash", "spherical": "dot", "low energy": "solid"}
-_STRIP = 84  # pixels of height for a row of decoded pictures
+_STRIP = 60  # pixels of height for a row of decoded pictures
 _CURVES = 300  # and for the curves above them
 _SHADES = [[0, "rgba(0,114,178,0.8)"], [1, "rgba(0,114,178,0)"]]
 
@@ -83,6 +83,8 @@ def along(
         xaxis={"range": span, "anchor": "free", "position": 0},
         yaxis_domain=[n * share + 0.02, 1],
         hovermode="x unified",
+        margin_t=90,
+        legend={"y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"},
     )
     for place, name in marks.items():
         figure.add_vline(x=place, line_dash="dash", line_width=1, annotation_text=name)

@@ -38,7 +38,7 @@ def joint_terms(steps: np.ndarray, terms: dict[str, np.ndarray]) -> go.Figure:
     figure.update_layout(
         title="Terms of −log p(x, z) over steps",
         height=520,
-        margin={"l": 10, "r": 10, "t": 70, "b": 10},
+        margin={"l": 10, "r": 10, "t": 100, "b": 10},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     return figure
@@ -102,7 +102,8 @@ def distances(latent: np.ndarray, example: np.ndarray, order: np.ndarray) -> go.
             col=column,
         )
     figure.update_xaxes(type="category", title="restart", showgrid=False)
-    figure.update_yaxes(type="category", title="restart", showgrid=False, autorange="reversed")
+    figure.update_yaxes(type="category", showgrid=False, autorange="reversed")
+    figure.update_yaxes(title="restart", col=1)
     figure.update_layout(
         title="Distances between restarts, likeliest first",
         height=360,

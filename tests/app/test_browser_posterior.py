@@ -61,7 +61,7 @@ def test_it_opens_on_restarts_of_a_test_example(open_page: Callable[..., Any]) -
     page = open_page(DIGITS)
     page.get_by_text("16 restarts after 100 steps").wait_for(timeout=60_000)
     assert page.locator("output.counter").get_attribute("data-step") == "100"
-    page.locator("table.rows").get_by_text("Force ‖∇log p(x|z)‖").wait_for()
+    page.locator("th", has_text="Force ‖∇log p(x|z)‖").first.wait_for()
     for title in ("Where the restarts end", "Distances between", "Terms of −log p"):
         page.get_by_text(re.compile(title)).first.wait_for()
     page.click("button.start")
