@@ -83,7 +83,8 @@ def along(
         xaxis={"range": span, "anchor": "free", "position": 0},
         yaxis_domain=[n * share + 0.02, 1],
         hovermode="x unified",
-        margin_t=90,
+        margin_t=120,
+        title={"yref": "container", "y": 0.98, "yanchor": "top"},
         legend={"y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"},
     )
     for place, name in marks.items():
