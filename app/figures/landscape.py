@@ -14,7 +14,7 @@ from train.pictures import mosaic
 #: Paths between two points, told apart by colour and dash.
 ROUTES = {"straight": "#8C8C8C", "spherical": "#CC79A7", "low energy": FOLLOWED}
 _DASHES = {"straight": "dash", "spherical": "dot", "low energy": "solid"}
-_STRIP = 60  # pixels of height for a row of decoded pictures
+_STRIP = 74  # pixels of height for a row of decoded pictures
 _CURVES = 300  # and for the curves above them
 _SHADES = [[0, "rgba(0,114,178,0.8)"], [1, "rgba(0,114,178,0)"]]
 
@@ -79,11 +79,11 @@ def along(
     half = _half_gap(strips[0].at) if strips else 0.0
     span = [float(curves[0].at[0]) - half, float(curves[0].at[-1]) + half]
     figure.update_layout(
-        height=_CURVES + n * _STRIP + 90,
+        height=_CURVES + n * _STRIP + 150,
         xaxis={"range": span, "anchor": "free", "position": 0},
         yaxis_domain=[n * share + 0.02, 1],
         hovermode="x unified",
-        margin_t=120,
+        margin_t=100,
         title={"yref": "container", "y": 0.98, "yanchor": "top"},
         legend={"y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"},
     )
@@ -110,7 +110,7 @@ def _add_strip(figure: go.Figure, strip: Strip, axis: str, domain: tuple[float, 
         "showgrid": False,
         "zeroline": False,
         "fixedrange": True,
-        "title": {"text": strip.name, "font": {"size": 12}},
+        "title": {"text": strip.name, "font": {"size": 11}},
     }
 
 

@@ -27,7 +27,7 @@ _PLAYER, _RUN, _RESTARTS = "posterior.player", "posterior.run", "posterior.resta
 _PAYLOAD, _VIEW = "posterior.payload", "posterior.view"
 
 _LENGTH = Length("Steps K", "K", 1, 500, 10, "Steps after which the restarts are compared.")
-_COUNT = Count("Restarts", 16, "Chains of the same example, each from p₀ noise of its own.")
+_COUNT = Count("Restarts", 9, "Chains of the same example, each from p₀ noise of its own.")
 _ALIKE = 0.25  # of the distance between two prior samples
 
 

@@ -59,7 +59,7 @@ def _png(width: int = 60, height: int = 40) -> bytes:
 
 def test_it_opens_on_restarts_of_a_test_example(open_page: Callable[..., Any]) -> None:
     page = open_page(DIGITS)
-    page.get_by_text("16 restarts after 100 steps").wait_for(timeout=60_000)
+    page.get_by_text("9 restarts after 100 steps").wait_for(timeout=60_000)
     assert page.locator("output.counter").get_attribute("data-step") == "100"
     page.locator("th", has_text="Force ‖∇log p(x|z)‖").first.wait_for()
     for title in ("Where the restarts end", "Distances between", "Terms of −log p"):
@@ -72,7 +72,7 @@ def test_drawing_with_the_mouse_starts_chains(open_page: Callable[..., Any]) -> 
     page = open_page(f"{DIGITS}&x_from=Drawing", wait_for=".draw canvas")
     page.get_by_text("Draw something").wait_for()
     _stroke(page, (0.5, 0.2), (0.5, 0.8))
-    page.get_by_text("16 restarts after").wait_for(timeout=60_000)
+    page.get_by_text("9 restarts after").wait_for(timeout=60_000)
     page.wait_for_url(re.compile("[?&]x="))
     pixels = _drawn(page)
     assert pixels is not None
@@ -129,14 +129,14 @@ def test_a_wrong_upload_is_a_sentence_and_a_right_one_is_fitted(
     chooser = page.locator('input[type="file"]')
     chooser.set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": _png()})
     page.get_by_text("60 × 40 picture").wait_for(timeout=60_000)
-    page.get_by_text("16 restarts after").wait_for(timeout=60_000)
+    page.get_by_text("9 restarts after").wait_for(timeout=60_000)
     kept = _drawn(page)
     assert kept is not None
     assert (kept == 255).all()
     bad = {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 no picture"}
     chooser.set_input_files(bad)
     page.get_by_text("choose a PNG").wait_for(timeout=30_000)
-    assert page.get_by_text("16 restarts after").is_visible()
+    assert page.get_by_text("9 restarts after").is_visible()
     np.testing.assert_array_equal(_drawn(page), kept)
 
 

@@ -54,7 +54,7 @@ def test_it_opens_on_restarts_of_every_zoo_model(page: AppTest, name: str) -> No
     page.query_params["model"] = name
     run = _run(page)
     card = zoo.load_model(name)[1]
-    assert run.settings.n_chains == 16
+    assert run.settings.n_chains == 9
     assert run.settings.n_steps == card.reconstruction_sampler.n_steps
     assert run.settings.step_size == card.reconstruction_sampler.step_size
     assert [m.label for m in page.metric][:2] == ["Median MSE", "Best MSE"]
@@ -86,7 +86,7 @@ def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
     names = ("K", "seed", "n", "T", "s", "step", "chain", "curve", "i", "x", "x_from", "inv")
     for name in names:
         page.query_params[name] = "../../etc/passwd"
-    assert _run(page).settings.n_chains == 16
+    assert _run(page).settings.n_chains == 9
     for source in ("Drawing", "Upload"):
         page.segmented_control(key="x_from").set_value(source).run()
         assert not page.exception
