@@ -12,6 +12,7 @@ from torch import Tensor
 from app import cache
 from app.draw import draw
 from app.models import ModelEntry
+from app.sidebar import plain
 from app.studies import own_picture
 from app.studies.own_picture import UnusablePicture
 from train.data import to_model_range
@@ -62,7 +63,7 @@ def _from_data(entry: ModelEntry) -> Tensor:
         bind="query-params",
         help="Examples that the model was not trained on, by number.",
     )
-    st.caption(known.source)
+    st.caption(plain(known.source))
     return known.x(min(int(number), last))
 
 

@@ -170,7 +170,9 @@ class ChainRun:
         """The same chain as it was when it had taken only `step` steps."""
         step = max(0, min(step, self.n_taken))
         whole = self.trajectory
-        state = langevin.init(self.settings.density(self.model, self.x), whole.z[step], at_step=step)
+        state = langevin.init(
+            self.settings.density(self.model, self.x), whole.z[step], at_step=step
+        )
         failed_at = whole.state.failed_at
         stopped = (failed_at >= 0) & (failed_at <= step)
         state = replace(

@@ -169,6 +169,6 @@ def _stage(path: Path, version: int, settings: ChainSettings) -> Stage:
         curves={name: values[-1, :n] for name, values in tracks.curves(t).items()},
         examples=decode(model, t.z[-1:, :n])[0],
         z=t.z[-1].clone(),
-        density=exact_density(model) if in_plane else None,
+        density=exact_density(model.prior.unnorm_log_prob) if in_plane else None,
         failures={f.chain: str(f) for f in t.failures if f.chain < n},
     )

@@ -16,7 +16,7 @@ from app.figures import landscape as figures
 from app.figures.landscape import Strip
 from app.jobs import Job
 from app.models import ModelEntry
-from app.sidebar import pick_model
+from app.sidebar import pick_model, plain
 from app.studies import landscape
 from app.studies.chain_run import decode
 from app.studies.examples import aggregate_posterior
@@ -50,7 +50,7 @@ class _Scene:
         slot.
         """
         slots = st.session_state.setdefault(_KEPT, {})
-        tag = f"{self.entry.id} {self.entry.version} {self.seed} {what}"
+        tag = f"{self.entry.path} {self.entry.version} {self.seed} {what}"
         slot = what.partition(" ")[0]
         if slots.get(slot, ("",))[0] != tag:
             slots[slot] = (tag, compute())
@@ -323,7 +323,7 @@ def _posterior_samples(scene: _Scene) -> Tensor | None:
         if z is not None:
             job.publish(z, 1.0)
 
-    job = cache.jobs().start(f"posterior {scene.entry.id} {scene.entry.version}", infer)
+    job = cache.jobs().start(f"posterior {scene.entry.path} {scene.entry.version}", infer)
 
     @st.fragment(run_every=0.5 if job.running else None)
     def progress() -> None:
@@ -336,9 +336,9 @@ def _posterior_samples(scene: _Scene) -> Tensor | None:
 
     progress()
     if job.error:
-        st.error(f"The aggregate posterior could not be inferred: {job.error}")
+        st.error(f"The aggregate posterior could not be inferred: {plain(job.error)}")
     if job.latest is not None:
-        st.caption(f"From {cache.examples(scene.entry).source}")
+        st.caption(f"From {plain(cache.examples(scene.entry).source)}")
     return job.latest
 
 

@@ -36,7 +36,9 @@ def test_each_stage_is_the_chain_of_its_own_checkpoint() -> None:
         model, card = checkpoint.load(file)
         alone = ChainRun.start("b", model, latent_plane(model, card.prior_sampler), SETTINGS)
         np.testing.assert_allclose(track.examples[i], alone.examples[-1], rtol=1e-5, atol=1e-5)
-        np.testing.assert_array_equal(track.backdrop.density[i], exact_density(model))
+        np.testing.assert_array_equal(
+            track.backdrop.density[i], exact_density(model.prior.unnorm_log_prob)
+        )
         starts, ends = machine.energies()
         np.testing.assert_allclose(starts[i], alone.trajectory.energy[0], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(ends[i], alone.trajectory.energy[-1], rtol=1e-5, atol=1e-5)
