@@ -125,8 +125,8 @@ def test_a_finger_draws_and_a_reload_keeps_the_drawing(open_page: Callable[..., 
 def test_a_wrong_upload_is_a_sentence_and_a_right_one_is_fitted(
     open_page: Callable[..., Any],
 ) -> None:
-    page = open_page(f"{DIGITS}&x_from=Upload", wait_for='[data-testid="stFileUploader"]')
-    chooser = page.locator('input[type="file"]')
+    page = open_page(f"{DIGITS}&x_from=Upload", wait_for=".st-key-example-file")
+    chooser = page.locator('.st-key-example-file input[type="file"]')
     chooser.set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": _png()})
     page.get_by_text("60 × 40 picture").wait_for(timeout=60_000)
     page.get_by_text("9 restarts after").wait_for(timeout=60_000)

@@ -130,7 +130,7 @@ def test_an_upload_is_fitted_and_kept_in_the_address(page: AppTest) -> None:
     page.query_params["x_from"] = "Upload"
     page.run()
     assert page.info  # nothing is chosen yet
-    page.file_uploader[0].set_value(("white.png", _png(60, 40), "image/png"))
+    page.file_uploader(key="example.file").set_value(("white.png", _png(60, 40), "image/png"))
     run = _run(page)
     assert any("60 × 40" in c.value for c in page.caption)
     x = torch.ones(1, 1, 8, 8)
@@ -157,9 +157,9 @@ def test_a_hostile_upload_is_one_sentence_and_loses_nothing(
 ) -> None:
     page.query_params["x_from"] = "Upload"
     page.run()
-    page.file_uploader[0].set_value(("white.png", _png(60, 40), "image/png"))
+    page.file_uploader(key="example.file").set_value(("white.png", _png(60, 40), "image/png"))
     before = _run(page)
-    page.file_uploader[0].set_value((name, content, "image/png"))
+    page.file_uploader(key="example.file").set_value((name, content, "image/png"))
     after = _run(page)
     assert len(page.error) == 1
     assert sentence in page.error[0].value
@@ -170,7 +170,7 @@ def test_a_hostile_upload_is_one_sentence_and_loses_nothing(
 def test_a_drawing_follows_to_a_model_of_another_size(page: AppTest) -> None:
     page.query_params["x_from"] = "Upload"
     page.run()
-    page.file_uploader[0].set_value(("white.png", _png(60, 40), "image/png"))
+    page.file_uploader(key="example.file").set_value(("white.png", _png(60, 40), "image/png"))
     _run(page)
     page.sidebar.selectbox(key="model").set_value("fashion-mnist")
     run = _run(page)
