@@ -6,6 +6,7 @@ held against them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -89,15 +90,45 @@ def log_marginal(
     Raises:
         ValueError: if `latent_dim` is not 2.
     """
+    joints = _log_joints(model, x, grid, tilted, chunk)
+    return torch.cat([grid.log_integral(log_joint) for log_joint in joints])
+
+
+@torch.no_grad()
+def aggregate_posterior(
+    model: LatentEBM, x: Tensor, grid: PlaneGrid, *, tilted: bool = True, chunk: int = 64
+) -> Tensor:
+    r"""The mean of p(z|x_i) over examples, at `grid.points`; of one example, its posterior.
+
+    $$ p(z|x) = \frac{p_\alpha(z) p_\beta(x|z)}{p(x)} $$
+
+    Were the model right and the examples all there are, this would be the prior itself.
+
+    Args:
+        model, x, grid, tilted, chunk: as for `log_marginal`.
+
+    Returns:
+        The density, `(n_points²,)`.
+
+    Raises:
+        ValueError: if `latent_dim` is not 2.
+    """
+    total = torch.zeros(len(grid.points), dtype=grid.points.dtype)
+    for log_joint in _log_joints(model, x, grid, tilted, chunk):
+        total += (log_joint - grid.log_integral(log_joint)[:, None]).exp().sum(0)
+    return total / len(x)
+
+
+def _log_joints(
+    model: LatentEBM, x: Tensor, grid: PlaneGrid, tilted: bool, chunk: int
+) -> Iterator[Tensor]:
+    """log p(x, z) at `grid.points`, `(up to chunk, n_points²)`, a chunk of examples at a time."""
     if model.config.latent_dim != 2:
         raise ValueError(f"exact densities need latent_dim 2, not {model.config.latent_dim}")
     z = grid.points
     log_prior = model.prior.unnorm_log_prob(z) if tilted else model.prior.base_log_prob(z)
     log_prior = log_prior - grid.log_integral(log_prior)
     means = model.generator(z).flatten(1)
-    variance = model.noise_std**2
-    values = []
     for rows in x.flatten(1).split(chunk):
         sq_error = torch.cdist(rows, means).square()
-        values.append(grid.log_integral(log_prior - sq_error / (2 * variance)) - model.log_norm)
-    return torch.cat(values)
+        yield log_prior - sq_error / (2 * model.noise_std**2) - model.log_norm

@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Normal
+from torch.distributions import MultivariateNormal, Normal
 
-from lebm.exact import PlaneGrid, log_marginal, log_partition
+from lebm.exact import PlaneGrid, aggregate_posterior, log_marginal, log_partition
 
 
 def examples(rng: torch.Generator, n: int = 9) -> torch.Tensor:
@@ -96,3 +96,34 @@ def test_other_latent_dims_are_refused(make_model):
 def test_a_grid_that_is_none_is_refused(extent, n_points):
     with pytest.raises(ValueError, match=f"not {extent} and {n_points}"):
         PlaneGrid(extent, n_points)
+
+
+def test_the_posterior_of_a_linear_generator_is_gaussian(make_gaussian, rng):
+    gaussian, x, grid = make_gaussian(), examples(rng, 1), PlaneGrid()
+    mean, precision = gaussian.posterior(x[0])
+    exact = MultivariateNormal(mean, precision_matrix=precision).log_prob(grid.points).exp()
+    ours = aggregate_posterior(gaussian.model, x, grid)
+    torch.testing.assert_close(ours, exact, rtol=0, atol=1e-9)
+
+
+def test_the_aggregate_posterior_is_the_mean_of_posteriors(make_gaussian, rng):
+    tilted, x, grid = make_gaussian(), examples(rng), PlaneGrid(n_points=60)
+    each = [aggregate_posterior(tilted.model, row[None], grid) for row in x]
+    ours = aggregate_posterior(tilted.model, x, grid, chunk=4)
+    torch.testing.assert_close(ours, torch.stack(each).mean(0), rtol=0, atol=1e-12)
+    gaussian = make_gaussian(tilted=False).model
+    torch.testing.assert_close(
+        aggregate_posterior(tilted.model, x, grid, tilted=False),
+        aggregate_posterior(gaussian, x, grid),
+    )
+
+
+def test_the_aggregate_posterior_of_the_model_s_own_examples_is_the_prior(make_gaussian):
+    """E over x ~ p(x) of p(z|x) is p_α(z); over 4,000 examples, up to chance."""
+    gaussian, grid = make_gaussian(), PlaneGrid(n_points=60)
+    torch.manual_seed(0)
+    x = gaussian.marginal.sample((4000,))
+    ours = aggregate_posterior(gaussian.model, x, grid)
+    log_prior = gaussian.model.prior.unnorm_log_prob(grid.points).detach()
+    prior = (log_prior - grid.log_integral(log_prior)).exp()
+    assert (ours - prior).abs().sum() * grid.cell_area < 0.05
