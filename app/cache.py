@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from importlib import import_module
 from pathlib import Path
+from typing import TypeVar
 
 import streamlit as st
 
@@ -19,6 +20,8 @@ from app.studies.run_log import Columns, GrowingCsv
 from lebm import recipe
 from lebm.checkpoint import ModelCard, load
 from lebm.model import LatentEBM
+
+T = TypeVar("T")
 
 
 @st.cache_resource(show_spinner=False)
@@ -102,3 +105,18 @@ def examples(entry: ModelEntry) -> Examples:
 @st.cache_resource(max_entries=4, show_spinner="Loading examples")
 def _examples(path: str, version: int) -> Examples:
     return study.find(*_model(path, version))
+
+
+def computed(function: Callable[..., T], *settings: Hashable) -> T:
+    """What a study's function returns for these settings, computed once for all sessions.
+
+    Args:
+        function: depends on its arguments alone; nobody changes what it returns.
+        settings: its arguments.
+    """
+    return _computed(f"{function.__module__}.{function.__qualname__}", settings, function)
+
+
+@st.cache_resource(max_entries=200, show_spinner="Computing")
+def _computed(name: str, settings: tuple[Hashable, ...], _function: Callable[..., T]) -> T:
+    return _function(*settings)

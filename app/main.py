@@ -21,6 +21,7 @@ _PAGES = {
     "compare": "Compare",
     "train": "Train",
     "time_machine": "Time machine",
+    "learn": "Learn",
 }
 
 

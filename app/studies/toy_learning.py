@@ -1,0 +1,119 @@
+"""Learning f from nothing by eq. 7, under the lessons' generator: every update kept to look at."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.jobs import Job
+from app.studies.toy import N_JUDGED, Field, field, toy
+from lebm import langevin
+from lebm.exact import PlaneGrid, log_marginal
+from lebm.model import LatentEBM
+from train.objectives import prior_loss
+
+N_UPDATES, BATCH, JUDGE_EVERY = 100, 128, 5
+_GRID = PlaneGrid(extent=4.0, n_points=80)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One update of f.
+
+    Attributes:
+        density: p_α after it.
+        change: log p_α after it less log p_α before it.
+        z_plus: posterior samples it learned from, `(n, 2)`.
+        z_minus: prior samples it learned from, `(n, 2)`.
+    """
+
+    density: Field
+    change: Field
+    z_plus: np.ndarray
+    z_minus: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The updates so far.
+
+    Attributes:
+        start: p_α while f is 0.
+        updates: in order.
+        judged: (number of updates, mean log p(x) of held-out examples in nats, exact), in order.
+    """
+
+    start: Field
+    updates: tuple[Update, ...] = ()
+    judged: tuple[tuple[int, float], ...] = ()
+
+
+def untilted(model: LatentEBM) -> LatentEBM:
+    """A copy whose f is 0 everywhere, ready to learn; the generator stays as it is."""
+    model = copy.deepcopy(model)
+    model.prior.requires_grad_(True)
+    for parameter in model.prior.f[-1].parameters():
+        torch.nn.init.zeros_(parameter)
+    return model
+
+
+def learn(job: Job[Learned], learning_rate: float, n_steps: int) -> None:
+    """Take `N_UPDATES` updates of f and publish each.
+
+    Args:
+        job: where to publish.
+        learning_rate: Adam's.
+        n_steps: K_0 of the prior chains.
+    """
+    model, card = untilted(toy().light), toy().card
+    optimizer = torch.optim.Adam(model.prior.parameters(), learning_rate, betas=(0.5, 0.999))
+    generator = torch.Generator().manual_seed(0)
+    sampler = replace(card.prior_sampler, n_steps=n_steps)
+    before = _log_prob(model)
+    learned = Learned(field(before.exp(), _GRID), judged=((0, _log_prob_x(model)),))
+    for number in range(1, N_UPDATES + 1):
+        if job.should_stop():
+            return
+        x = toy().train[torch.randint(len(toy().train), (BATCH,), generator=generator)]
+        start_plus, start_minus = (
+            model.prior.sample_base(BATCH, generator=generator) for _ in range(2)
+        )
+        z_plus = langevin.sample(
+            model.posterior_density(x), start_plus, card.posterior_sampler, generator=generator
+        )
+        z_minus = langevin.sample(
+            model.prior.unnorm_log_prob, start_minus, sampler, generator=generator
+        )
+        optimizer.zero_grad()
+        prior_loss(model.prior, z_plus, z_minus).backward()
+        optimizer.step()
+        after = _log_prob(model)
+        update = Update(
+            field(after.exp(), _GRID),
+            field(after - before, _GRID),
+            z_plus.numpy(),
+            z_minus.numpy(),
+        )
+        before = after
+        judged = learned.judged
+        if number % JUDGE_EVERY == 0:
+            judged += ((number, _log_prob_x(model)),)
+        learned = replace(learned, updates=(*learned.updates, update), judged=judged)
+        job.publish(learned, number / N_UPDATES)
+
+
+@torch.no_grad()
+def _log_prob(model: LatentEBM) -> Tensor:
+    """log p_α at the grid's points."""
+    z = _GRID.points
+    log_prob = model.prior.neg_energy(z.float()).double() + model.prior.base_log_prob(z)
+    return log_prob - _GRID.log_integral(log_prob)
+
+
+def _log_prob_x(model: LatentEBM) -> float:
+    exact = copy.deepcopy(model).double()
+    return float(log_marginal(exact, toy().test[:N_JUDGED].double(), _GRID).mean())
