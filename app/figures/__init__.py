@@ -3,6 +3,7 @@
 from app.figures.chains import autocorrelations, energy_profile
 from app.figures.compare import overlaid_profiles
 from app.figures.curves import kl_curve, log_prob_curve
+from app.figures.curves import energy_curve, kl_curve, log_prob_curve
 from app.figures.latents import log_partition_curve, points, projection
 from app.figures.style import FOLLOWED, GAUSSIAN, MEDIAN, OTHER, POSTERIOR, TILTED
 from app.figures.training import CHARTS, energies_by_iteration, training_curves
@@ -17,6 +18,7 @@ __all__ = [
     "TILTED",
     "autocorrelations",
     "energies_by_iteration",
+    "energy_curve",
     "energy_profile",
     "kl_curve",
     "log_partition_curve",

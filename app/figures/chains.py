@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import MEDIAN, titled
+from app.figures.style import DATA, MEDIAN, titled
 
 
 def energy_profile(
@@ -32,7 +32,10 @@ def energy_profile(
         x=steps, y=middle, name="median", line={"color": MEDIAN, "width": 2}, mode="lines"
     )
     figure.add_vline(
-        x=short_step, line_dash="dash", annotation_text=f"K₀ = {short_step}, as trained"
+        x=short_step,
+        line_dash="dash",
+        line_color=DATA,
+        annotation_text=f"K₀ = {short_step}, as trained",
     )
     return titled(figure, "Energy over the whole chain", "step k", "energy −f(z)")
 

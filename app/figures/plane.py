@@ -11,16 +11,17 @@ from app.figures.style import DATA
 LATENT, OBSERVED = ("z₁", "z₂"), ("x₁", "x₂")
 
 
-def plane(title: str, axes: tuple[str, str], extent: float, height: int = 400) -> go.Figure:
+def plane(title: str, axes: tuple[str, str], extent: float, height: int = 430) -> go.Figure:
     """An empty square over [-extent, extent]²; `title` says what is drawn on it."""
     figure = go.Figure()
-    span = [-extent, extent]
+    bare = {"range": [-extent, extent], "zeroline": False, "showgrid": False}
+    bare |= {"constrain": "domain", "nticks": 6}
     figure.update_layout(
         title={"text": title, "font_size": 14, "x": 0},
-        xaxis={"title": axes[0], "range": span, "zeroline": False, "constrain": "domain"},
-        yaxis={"title": axes[1], "range": span, "zeroline": False, "scaleanchor": "x"},
-        margin={"l": 10, "r": 10, "t": 44, "b": 10},
-        legend={"orientation": "h", "y": -0.14, "x": 0},
+        xaxis={"title": axes[0], **bare},
+        yaxis={"title": axes[1], "scaleanchor": "x", **bare},
+        margin={"l": 10, "r": 10, "t": 40, "b": 70},
+        legend={"orientation": "h", "y": -0.17, "yanchor": "top", "itemsizing": "constant"},
         height=height,
         uirevision=title,
     )
@@ -33,7 +34,7 @@ def shade(figure: go.Figure, axis: np.ndarray, density: np.ndarray, color: str) 
         x=axis,
         y=axis,
         z=density,
-        colorscale=[[0, _rgba(color, 0)], [0.35, _rgba(color, 0.45)], [1, _rgba(color, 0.95)]],
+        colorscale=[[0, _rgba(color, 0)], [0.15, _rgba(color, 0.3)], [1, _rgba(color, 1)]],
         zsmooth="best",
         showscale=False,
         hoverinfo="skip",
@@ -41,11 +42,11 @@ def shade(figure: go.Figure, axis: np.ndarray, density: np.ndarray, color: str) 
 
 
 def levels(figure: go.Figure, axis: np.ndarray, density: np.ndarray, color: str, name: str) -> None:
-    """The same as five contour lines."""
+    """The same as contour lines."""
     figure.add_contour(
         x=axis,
         y=axis,
-        z=density,
+        z=np.sqrt(density),  # so that low peaks get a line too
         contours={"coloring": "none", "showlabels": False},
         ncontours=6,
         line={"color": color, "width": 1.5},
@@ -66,7 +67,7 @@ def signed(figure: go.Figure, axis: np.ndarray, values: np.ndarray, limit: float
         zmax=limit,
         colorscale=[[0, _rgba("#0072B2", 0.95)], [0.5, _rgba("#808080", 0)], [1, "#D55E00"]],
         zsmooth="best",
-        colorbar={"thickness": 10, "len": 0.85},
+        colorbar={"thickness": 8, "len": 0.5, "x": 0.99, "xanchor": "right", "outlinewidth": 0},
         hoverinfo="skip",
     )
 

@@ -59,12 +59,12 @@ LESSON = Lesson(
     slug="generator",
     name="Generator",
     title="A network turns Gaussian noise into examples",
-    text="Draw a short vector **z** from a Gaussian, send it through a network **g**, add a little "
-    "noise: that is a *generator model*. Here both z and x lie in a plane, so nothing is hidden. "
-    "The data are five curved arms; points of one colour on the right come from the z of that "
-    "colour on the left.",
-    equation=r"z \sim p(z), \qquad x = g_\beta(z) + \varepsilon, "
-    r"\qquad \varepsilon \sim N(0, \sigma^2 I)",
+    text="Draw a short vector $z$ from a Gaussian, send it through a network $g$, add a little "
+    "noise: that is a *generator model*. Here both $z$ and $x$ lie in a plane, so nothing is "
+    "hidden. The data are five curved arms; points of one colour on the right come from the $z$ "
+    "of that colour on the left.",
+    equation=r"\begin{gathered} z \sim p(z) \\ x = g_\beta(z) + \varepsilon, \quad "
+    r"\varepsilon \sim N(0, \sigma^2 I) \end{gathered}",
     source="eq. 1 and 3; for now the prior p(z) is N(0, I)",
     function=LatentEBM.generate,
     question="Widen the ring slowly. Which parts of it land on the arms, and what happens to the "

@@ -43,13 +43,14 @@ def draw() -> str:
     left, right = st.columns(2)
     latent = plane.plane("shade: q(z), what examples ask for", plane.LATENT, toy.LATENT_EXTENT)
     plane.shade(latent, holes.aggregate.axis, holes.aggregate.values, POSTERIOR)
-    plane.levels(latent, holes.base.axis, holes.base.values, GAUSSIAN, "p₀ = N(0, I)")
-    plane.dots(latent, holes.z[lost], FOLLOWED, "draws of p₀ in a hole", size=4)
+    plane.levels(latent, holes.base.axis, holes.base.values, GAUSSIAN, "p₀")
+    plane.dots(latent, holes.z[~lost], GAUSSIAN, "draws of p₀", size=3, opacity=0.5)
+    plane.dots(latent, holes.z[lost], FOLLOWED, "in a hole", size=4)
     left.plotly_chart(latent, key="latent")
     observed = plane.plane("where g takes draws of p₀", plane.OBSERVED, toy.DATA_EXTENT)
     plane.data(observed, cache.computed(toy.passage).data)
     plane.dots(observed, holes.x[~lost], GAUSSIAN, "g(z)", size=4)
-    plane.dots(observed, holes.x[lost], FOLLOWED, "g(z) of a hole", size=4)
+    plane.dots(observed, holes.x[lost], FOLLOWED, "from a hole", size=4)
     right.plotly_chart(observed, key="observed")
     st.metric(
         "Mass of p₀ in the holes",
@@ -63,11 +64,11 @@ LESSON = Lesson(
     slug="holes",
     name="Holes",
     title="Why the Gaussian prior misses",
-    text="Ask of every example which z it could have come from, and average the answers: the "
-    "*aggregate posterior* **q(z)**, in orange. If the model were right, q would *be* the prior. "
+    text="Ask of every example which $z$ it could have come from, and average the answers: the "
+    "*aggregate posterior* $q(z)$, in orange. If the model were right, $q$ would *be* the prior. "
     "It is not: between the orange patches lie holes, full of Gaussian mass that no example asks "
     "for. What is drawn there decodes to nothing in the data.",
-    equation=r"q(z) = \frac{1}{n} \sum_{i=1}^{n} p(z \mid x_i) \;\neq\; p_0(z) = N(0, I)",
+    equation=r"q(z) = \frac{1}{n} \sum_{i=1}^{n} p(z|x_i) \;\neq\; N(0, I)",
     source="no numbered equation: for data drawn from the model itself, the two sides are equal "
     "as n grows",
     function=aggregate_posterior,

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import cache
 from app.figures import plane
-from app.figures.style import DATA, FOLLOWED, TILTED
+from app.figures.style import CHAINS, FOLLOWED, TILTED
 from app.lessons.controls import step_slider
 from app.lessons.lesson import Lesson
 from app.studies import toy, toy_chains
@@ -28,7 +28,7 @@ _TAIL = 6
 
 def draw() -> str:
     """Chains on the exact density, with the two halves of their next step."""
-    left, right = st.columns(2)
+    left, middle, right = st.columns([3, 1, 6], vertical_alignment="bottom")
     step_size = left.select_slider(
         "Step size s",
         _STEP_SIZES,
@@ -37,21 +37,24 @@ def draw() -> str:
         bind="query-params",
         help="The drift grows with s, the noise with √(2s). The model was trained with 0.03.",
     )
-    noisy = right.toggle(
+    noisy = middle.toggle(
         "Noise",
         True,
         key="noise",
         bind="query-params",
         help="Without noise the chains only climb, and end on the peaks.",
     )
-    step = step_slider(toy_chains.WALK_STEPS, default=3)
+    with right:
+        step = step_slider(toy_chains.WALK_STEPS, default=3)
     walk = cache.computed(toy_chains.walk, step_size, float(noisy))
     z, prior = walk.z[step], cache.computed(toy.prior_field)
     left, right = st.columns(2)
     latent = plane.plane(f"step {step}: where they are, where next", plane.LATENT, 3.6)
     plane.shade(latent, prior.axis, prior.values, TILTED)
-    plane.path(latent, walk.z[max(0, step - _TAIL) : step + 1].swapaxes(0, 1), DATA, "way here", 1)
-    plane.dots(latent, z, DATA, "25 chains", size=7, opacity=1)
+    plane.path(
+        latent, walk.z[max(0, step - _TAIL) : step + 1].swapaxes(0, 1), CHAINS, "way here", 1
+    )
+    plane.dots(latent, z, CHAINS, f"{len(z)} chains", size=7, opacity=1)
     plane.arrows(latent, z, walk.drift[step], FOLLOWED, "drift s ∇log p")
     if noisy:
         plane.arrows(latent, z + walk.drift[step], walk.noise[step], "#CC79A7", "noise √(2s) ε")
@@ -67,12 +70,13 @@ LESSON = Lesson(
     slug="langevin",
     name="Langevin",
     title="To draw from it, climb and shake",
-    text="No one can draw from p_α directly, but its slope is easy: the gradient of log p_α is "
-    "∇f(z) − z, and Z drops out. Start at z₀ ~ N(0, I). Each step *drifts* uphill by s times the "
-    "slope, then is *shaken* by noise of size √(2s). Long enough and with small steps, such a "
-    "walk visits every place as often as p_α says.",
-    equation=r"z_{k+1} = z_k + s \, \nabla_z \log p_\alpha(z_k) + \sqrt{2s} \; \varepsilon_k, "
-    r"\qquad \varepsilon_k \sim N(0, I)",
+    text=r"No one can draw from $p_\alpha$ directly, but its slope is easy: the gradient of "
+    r"$\log p_\alpha$ is $\nabla f(z) - z$, and $Z$ drops out. Start at $z_0 \sim N(0, I)$. Each "
+    r"step *drifts* uphill by $s$ times the slope, then is *shaken* by noise of size "
+    r"$\sqrt{2s}$. Long enough and with small steps, such a walk visits every place as often as "
+    r"$p_\alpha$ says.",
+    equation=r"\begin{gathered} z_{k+1} = z_k + s \, \nabla_z \log p_\alpha(z_k) "
+    r"+ \sqrt{2s} \; \varepsilon_k \\ \varepsilon_k \sim N(0, I) \end{gathered}",
     source="eq. 9; other papers write δ = √(2s)",
     function=langevin.update,
     question="Switch the noise off and walk to step 100; then on again with s = 0.3. What does "

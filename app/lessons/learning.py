@@ -10,6 +10,7 @@ from app.figures.style import POSTERIOR, TILTED
 from app.lessons.controls import step_slider
 from app.lessons.lesson import Lesson
 from app.studies import toy, toy_learning
+from app.studies.toy import Field
 from app.studies.toy_learning import Learned
 from train.objectives import prior_loss
 
@@ -60,6 +61,7 @@ def draw() -> str:
         bind="query-params",
         help="Short chains are cheap; what f then learns is to suit those chains.",
     )
+    aggregate = cache.computed(toy.holes).aggregate
     job = cache.jobs().start(
         f"learn {rate} {n_steps}", lambda job: toy_learning.learn(job, rate, n_steps)
     )
@@ -73,7 +75,7 @@ def draw() -> str:
         if job.error:
             st.error(f"The updates stopped: {job.error}")
         if job.latest is not None and job.latest.updates:
-            _show(job.latest, number)
+            _show(job.latest, number, aggregate)
         if not job.running and st.session_state.get(_SEEN) != id(job):
             st.session_state[_SEEN] = id(job)
             st.rerun()  # once more, without polling
@@ -83,7 +85,7 @@ def draw() -> str:
     return _CODE.format(rate=rate, n_steps=n_steps, updates=st.session_state["updates"])
 
 
-def _show(learned: Learned, wanted: int) -> None:
+def _show(learned: Learned, wanted: int, aggregate: Field) -> None:
     number = min(wanted, len(learned.updates))
     update = learned.updates[max(number, 1) - 1]
     density = update.density if number else learned.start
@@ -98,7 +100,6 @@ def _show(learned: Learned, wanted: int) -> None:
     columns[0].plotly_chart(change, key="change")
     latent = plane.plane(f"the prior after {number} updates", plane.LATENT, toy.LATENT_EXTENT)
     plane.shade(latent, density.axis, density.values, TILTED)
-    aggregate = cache.computed(toy.holes).aggregate
     plane.levels(latent, aggregate.axis, aggregate.values, POSTERIOR, "aggregate posterior")
     columns[1].plotly_chart(latent, key="latent")
     columns[2].plotly_chart(
@@ -110,18 +111,18 @@ LESSON = Lesson(
     slug="learning",
     name="Learning",
     title="Learn by difference",
-    text="Maximum likelihood asks for one thing only: raise f at the z that examples come from "
-    "(**z⁺**, posterior) and lower it at the z the prior now produces (**z⁻**). Where both are "
-    "equally common, nothing moves, and learning is done. Here f starts at 0 under the finished "
-    "generator; Algorithm 1 also moves the generator, by eq. 8.",
+    text="Maximum likelihood asks for one thing only: raise $f$ at the $z$ that examples come "
+    "from ($z^+$, posterior) and lower it at the $z$ that the prior now produces ($z^-$). Where "
+    "both are equally common, nothing moves, and learning is done. Here $f$ starts at 0 under "
+    "the finished generator; Algorithm 1 also moves the generator, by eq. 8.",
     equation=r"\delta_\alpha(x) = \mathrm{E}_{p_\theta(z|x)}\left[\nabla_\alpha f_\alpha(z)\right] "
     r"- \mathrm{E}_{p_\alpha(z)}\left[\nabla_\alpha f_\alpha(z)\right]",
     source="eq. 7; both means are taken over 128 short chains",
     function=prior_loss,
-    question="Set updates to 0 and press +1 a few times, watching where the first picture is red. "
-    "Then compare K₀ = 5 with K₀ = 80 after all updates.",
+    question="Set updates to 0 and press +1 a few times, watching where the first picture is "
+    "red. Then compare K₀ = 5 with K₀ = 80 after all updates.",
     answer="Red gathers under the orange points and blue where blue points have no orange "
-    "neighbours. With K₀ = 5 the chains hardly leave N(0, I), so f must become very steep to move "
-    "them in time: the chains' samples improve, yet the density p_α itself overshoots.",
+    "neighbours. With K₀ = 5 the chains hardly leave N(0, I), so f must become very steep to "
+    "move them in time: the chains' samples improve, yet the density p_α itself overshoots.",
     draw=draw,
 )

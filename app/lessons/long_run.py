@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import cache, figures
 from app.figures import plane
-from app.figures.style import FOLLOWED, TILTED
+from app.figures.style import CHAINS, TILTED
 from app.lessons.controls import step_slider
 from app.lessons.lesson import Lesson
 from app.studies import toy, toy_chains
@@ -72,15 +72,13 @@ def _show(chains: LongChains, wanted: int, adjusted: bool) -> None:
     columns = st.columns(3)
     latent = plane.plane(f"64 chains at step {step:,}", plane.LATENT, toy.LATENT_EXTENT)
     plane.shade(latent, prior.axis, prior.values, TILTED)
-    plane.dots(latent, chains.z[row], FOLLOWED, "chains", size=6)
+    plane.dots(latent, chains.z[row], CHAINS, "chains", size=6, opacity=0.9)
     columns[0].plotly_chart(latent, key="latent")
     observed = plane.plane("what they decode to", plane.OBSERVED, toy.DATA_EXTENT)
     plane.data(observed, cache.computed(toy.passage).data)
-    plane.dots(observed, chains.x[row], FOLLOWED, "g(z)", size=6)
+    plane.dots(observed, chains.x[row], TILTED, "g(z)", size=6)
     columns[1].plotly_chart(observed, key="observed")
-    trained = toy.toy().card.prior_sampler.n_steps
-    profile = figures.energy_profile(chains.steps, chains.energy, trained)
-    profile.add_hline(y=chains.exact_energy, line_dash="dot", annotation_text="exact mean")
+    profile = figures.energy_curve(chains.steps, chains.energy.mean(1), chains.exact_energy, step)
     columns[2].plotly_chart(profile, key="profile")
     late = chains.energy[chains.steps >= _BURN_IN]
     numbers = st.columns(3)
@@ -89,7 +87,9 @@ def _show(chains: LongChains, wanted: int, adjusted: bool) -> None:
         f"{late.mean():.3f}" if len(late) else "not yet",
         help="Over chains and steps; −f(z)",
     )
-    numbers[1].metric("Exact, under p_α", f"{chains.exact_energy:.3f}", help="By quadrature")
+    numbers[1].metric(
+        r"Exact, under $p_\alpha$", f"{chains.exact_energy:.3f}", help="By quadrature"
+    )
     if adjusted:
         numbers[2].metric("Steps accepted", f"{chains.accepted:.0%}")
 
@@ -103,7 +103,7 @@ LESSON = Lesson(
     "the energy levels off, the points keep to the arms, and the average over time meets the "
     "exact one.",
     equation=r"\frac{1}{K} \sum_{k=1}^{K} f_\alpha(z_k) \;\longrightarrow\; "
-    r"\mathrm{E}_{p_\alpha(z)}\left[f_\alpha(z)\right] \quad (K \to \infty, \; s \to 0)",
+    r"\mathrm{E}_{p_\alpha(z)}\left[f_\alpha(z)\right] ",
     source="Figure 4 of the paper runs 2,500 steps; the limit is the ergodic theorem",
     function=langevin.run,
     question="Compare the mean energy with the exact one at s = 0.01, 0.03 and 0.1. Then turn on "

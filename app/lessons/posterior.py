@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import cache
 from app.figures import plane
-from app.figures.style import FOLLOWED, POSTERIOR, TILTED
+from app.figures.style import CHAINS, FOLLOWED, POSTERIOR, TILTED
 from app.lessons.controls import step_slider
 from app.lessons.lesson import Lesson
 from app.studies import toy, toy_chains
@@ -30,7 +30,7 @@ _NOISES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 def draw() -> str:
     """The exact posterior beside chains, and what they decode to."""
-    left, right = st.columns(2)
+    left, middle, right = st.columns([3, 3, 6], vertical_alignment="bottom")
     example = left.slider(
         "Example",
         0,
@@ -40,7 +40,7 @@ def draw() -> str:
         bind="query-params",
         help="Which held-out example x is explained.",
     )
-    noise_std = right.select_slider(
+    noise_std = middle.select_slider(
         "Observation noise σ",
         _NOISES,
         0.1,
@@ -48,19 +48,20 @@ def draw() -> str:
         bind="query-params",
         help="How far x may lie from g(z). The model was trained with 0.1.",
     )
-    step = step_slider(toy_chains.POSTERIOR_STEPS, default=40)
+    with right:
+        step = step_slider(toy_chains.POSTERIOR_STEPS, default=40)
     view = cache.computed(toy_chains.posterior, example, noise_std)
     prior = cache.computed(toy.prior_field)
     left, right = st.columns(2)
     latent = plane.plane("shade: p(z|x), exact", plane.LATENT, toy.LATENT_EXTENT)
     plane.shade(latent, view.density.axis, view.density.values, POSTERIOR)
-    plane.levels(latent, prior.axis, prior.values, TILTED, "prior p_α")
-    plane.dots(latent, view.z[step], FOLLOWED, f"64 chains, step {step}", size=5)
+    plane.levels(latent, prior.axis, prior.values, TILTED, "prior p<sub>α</sub>")
+    plane.dots(latent, view.z[step], CHAINS, f"64 chains, step {step}", size=4, opacity=0.9)
     left.plotly_chart(latent, key="latent")
     observed = plane.plane("the example, and the chains after g", plane.OBSERVED, toy.DATA_EXTENT)
     plane.data(observed, cache.computed(toy.passage).data)
-    plane.dots(observed, view.decoded[step], FOLLOWED, "g(z)", size=5)
-    plane.dots(observed, view.x[None], POSTERIOR, "x", size=14, opacity=1)
+    plane.dots(observed, view.decoded[step], POSTERIOR, "g(z)", size=5)
+    plane.dots(observed, view.x[None], FOLLOWED, "x", size=10, opacity=1)
     right.plotly_chart(observed, key="observed")
     st.metric(
         "Chains in the region that holds 95 % of p(z|x)",
@@ -79,18 +80,19 @@ LESSON = Lesson(
     slug="posterior",
     name="Posterior",
     title="Which z made this x?",
-    text="Turn the model round: given an example, which z could it have come from? By Bayes' rule "
-    "the prior is multiplied by how well g(z) fits x. The same walk as before finds such z; its "
-    "slope just has one term more, which pulls g(z) towards x. σ says how strictly.",
-    equation=r"p_\theta(z|x) = \frac{p_\alpha(z) \, p_\beta(x|z)}{p_\theta(x)}, \qquad "
+    text=r"Turn the model round: given an example, which $z$ could it have come from? By Bayes' "
+    r"rule the prior is multiplied by how well $g(z)$ fits $x$. The same walk as before finds "
+    r"such $z$; its slope just has one term more, which pulls $g(z)$ towards $x$. $\sigma$ says "
+    r"how strictly.",
+    equation=r"\begin{gathered} p_\theta(z|x) = \frac{p_\alpha(z) \, p_\beta(x|z)}{p_\theta(x)} \\ "
     r"\nabla_z \log p_\theta(z|x) = \nabla_z f_\alpha(z) - z "
-    r"- \nabla_z \frac{\|x - g_\beta(z)\|^2}{2 \sigma^2}",
+    r"- \nabla_z \frac{\|x - g_\beta(z)\|^2}{2 \sigma^2} \end{gathered}",
     source="the target of eq. 9 for posterior samples z⁺, with eq. 2 and 3",
     function=LatentEBM.posterior_density,
     question="Raise σ from 0.05 to 0.8. What shape does the posterior take at either end? Then "
     "try another example and walk from step 0: do all chains find it?",
-    answer="A small σ leaves a sharp spot, or several where g folds the plane onto itself; a large "
-    "one lets x say little, and the posterior returns to the prior. Chains that start on the far "
-    "side of a fold may be stuck there: each knows only its own slope.",
+    answer="A small σ leaves a sharp spot, or several where g folds the plane onto itself; a "
+    "large one lets x say little, and the posterior returns to the prior. Chains that start on "
+    "the far side of a fold may be stuck there: each knows only its own slope.",
     draw=draw,
 )

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import cache, figures
 from app.figures import plane
-from app.figures.style import FOLLOWED, TILTED
+from app.figures.style import CHAINS, TILTED
 from app.lessons.controls import step_slider
 from app.lessons.lesson import Lesson
 from app.studies import toy, toy_chains
@@ -28,7 +28,8 @@ _STEP_SIZES = (0.015, 0.03, 0.06, 0.1)
 
 def draw() -> str:
     """The law after K steps, draws from it, and its KL as K grows."""
-    step_size = st.select_slider(
+    left, right = st.columns([3, 6], vertical_alignment="bottom")
+    step_size = left.select_slider(
         "Step size s",
         _STEP_SIZES,
         0.03,
@@ -36,15 +37,16 @@ def draw() -> str:
         bind="query-params",
         help="The model was trained with 0.03.",
     )
-    step = step_slider(toy_chains.LAW_STEPS, default=10, label="Steps K", key="K")
+    with right:
+        step = step_slider(toy_chains.LAW_STEPS, default=10, label="Steps K", key="K")
     laws = cache.computed(toy_chains.laws, step_size)
     law = laws.densities[step]
     columns = st.columns(3)
     latent = plane.plane(f"law of z after K = {step} steps", plane.LATENT, toy.LATENT_EXTENT)
     plane.shade(latent, law.axis, law.values, TILTED)
-    plane.dots(latent, laws.chains[step], FOLLOWED, "400 chains", size=3)
+    plane.dots(latent, laws.chains[step], CHAINS, "400 chains", size=3)
     columns[0].plotly_chart(latent, key="latent")
-    difference = plane.plane("law less p_α", plane.LATENT, toy.LATENT_EXTENT)
+    difference = plane.plane("law less p<sub>α</sub>", plane.LATENT, toy.LATENT_EXTENT)
     plane.signed(difference, law.axis, law.values - laws.target.values, 0.4)
     columns[1].plotly_chart(difference, key="difference")
     columns[2].plotly_chart(figures.kl_curve(laws.kl, step), key="kl")
@@ -60,20 +62,22 @@ LESSON = Lesson(
     slug="short-run",
     name="Short run",
     title="Short chains: what is really learned",
-    text="A chain of K steps from N(0, I) does not draw from p_α but from a law of its own, "
-    "**p̃_α**. Algorithm 1 uses it all the same. The paper shows what is then climbed: the "
-    "log-likelihood, less how far short posterior chains are from the posterior, *plus* how far "
-    "short prior chains are from the prior. In the plane the last distance is exact: here it is.",
-    equation=r"\tilde{\ell}(\theta) = \log p_\theta(x) "
-    r"- \mathrm{KL}\left(\tilde{p}_{\theta_t}(z|x) \,\|\, p_\theta(z|x)\right) "
-    r"+ \mathrm{KL}\left(\tilde{p}_{\alpha_t}(z) \,\|\, p_\alpha(z)\right)",
+    text=r"A chain of $K$ steps from $N(0, I)$ does not draw from $p_\alpha$ but from a law of "
+    r"its own, $\tilde p_\alpha$. Algorithm 1 uses it all the same. The paper shows what is then "
+    r"climbed: the log-likelihood, less how far short posterior chains are from the posterior, "
+    r"*plus* how far short prior chains are from the prior. In the plane the last distance is "
+    r"exact: here it is.",
+    equation=r"\begin{aligned} \tilde{\ell}(\theta) = \log p_\theta(x) "
+    r"&- \mathrm{KL}\left(\tilde{p}_{\theta_t}(z|x) \,\|\, p_\theta(z|x)\right) \\ "
+    r"&+ \mathrm{KL}\left(\tilde{p}_{\alpha_t}(z) \,\|\, p_\alpha(z)\right) \end{aligned}",
     source="section 2.5, eq. 12: an update follows its slope in θ at θ = θ_t, the tilde laws held "
     "fixed",
     function=short_run.laws,
     question="Which step size brings the KL down fastest, and which lowest? Does it reach 0 as K "
     "grows?",
-    answer="Large steps travel fast and then stop at a KL well above 0: eq. 9 with a finite s has "
-    "a stationary law of its own, near p_α but blurred. Small steps would end closer but are "
-    "still on their way after 100. The K₀ = 80 and s = 0.03 of this model stop at about 0.3 nats.",
+    answer="Large steps travel fast and then stop at a KL well above 0: eq. 9 with a finite s "
+    "has a stationary law of its own, near p_α but blurred. Small steps would end closer but are "
+    "still on their way after 100. The K₀ = 80 and s = 0.03 of this model stop at about 0.3 "
+    "nats.",
     draw=draw,
 )

@@ -45,7 +45,7 @@ def draw() -> str:
     energy = plane.plane("λ f(z), the learned tilt", plane.LATENT, toy.LATENT_EXTENT)
     plane.signed(energy, f.axis, np.clip(tilt * f.values, -_F_LIMIT, _F_LIMIT), _F_LIMIT)
     columns[0].plotly_chart(energy, key="f")
-    latent = plane.plane("the tilted prior", plane.LATENT, toy.LATENT_EXTENT)
+    latent = plane.plane("the tilted prior p<sub>λ</sub>", plane.LATENT, toy.LATENT_EXTENT)
     plane.shade(latent, tilted.density.axis, tilted.density.values, TILTED)
     base = cache.computed(toy.tilted, 0.0).density
     plane.levels(latent, base.axis, base.values, GAUSSIAN, "p₀")
@@ -57,7 +57,9 @@ def draw() -> str:
     numbers = st.columns(3)
     numbers[0].metric("log Z(λ), nats", f"{tilted.log_z:.3f}", help="Exact, by quadrature")
     numbers[1].metric(
-        "KL(p_λ ‖ p₀), nats", f"{tilted.kl:.3f}", help="How far the tilt moved the Gaussian; exact"
+        r"KL$(p_\lambda \| p_0)$, nats",
+        f"{tilted.kl:.3f}",
+        help="How far the tilt moved the Gaussian; exact",
     )
     numbers[2].metric(
         "log p(x), nats",
@@ -71,19 +73,19 @@ LESSON = Lesson(
     slug="tilting",
     name="Tilt",
     title="A small network tilts the Gaussian",
-    text="Multiply N(0, I) by exp f(z), with **f** a small network, and divide by Z so that it "
-    "integrates to 1. Where f is high (red) the prior gains mass, where it is low (blue) it "
-    "loses. −f is called the *energy*. Z is the mean of exp f under the Gaussian: in a plane "
+    text="Multiply $N(0, I)$ by $e^{f(z)}$, with $f$ a small network, and divide by $Z$ so that "
+    "it integrates to 1. Where $f$ is high (red) the prior gains mass, where it is low (blue) it "
+    "loses. $-f$ is called the *energy*. $Z$ is the mean of $e^f$ under the Gaussian: in a plane "
     "it is a sum over a grid, elsewhere nobody knows it, and nobody needs to.",
-    equation=r"p_\alpha(z) = \frac{1}{Z(\alpha)} \exp\left(f_\alpha(z)\right) p_0(z), \qquad "
-    r"Z(\alpha) = \int \exp\left(f_\alpha(z)\right) p_0(z) \, dz",
+    equation=r"\begin{gathered} p_\alpha(z) = \frac{1}{Z(\alpha)} \exp(f_\alpha(z)) \, p_0(z) \\ "
+    r"Z(\alpha) = \int \exp(f_\alpha(z)) \, p_0(z) \, dz \end{gathered}",
     source="eq. 2; λ scales f here, and λ = 1 is the model",
     function=TiltedPrior.unnorm_log_prob,
-    question="Slide λ from 0 to 1.5. Where is log p(x) of held-out examples highest, and why "
-    "may that not be at exactly 1?",
+    question="Slide λ from 0 to 1.5. Where is log p(x) of held-out examples highest, and why may "
+    "that not be at exactly 1?",
     answer="It rises by almost a nat and peaks somewhat below 1. The prior was learned with "
-    "chains of 80 steps, which have not quite reached p_α: f was made steep enough for *them* "
-    "to arrive in time, and read as an exact density it is a little too steep. Step 7 puts a "
-    "number on that.",
+    "chains of 80 steps, which have not quite reached p_α: f was made steep enough for *them* to "
+    "arrive in time, and read as an exact density it is a little too steep. Step 7 puts a number "
+    "on that.",
     draw=draw,
 )

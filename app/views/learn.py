@@ -12,17 +12,13 @@ _STEP, _LAST = "learn.step", "learn.last"  # the widget's; kept while another pa
 
 def page() -> None:
     """Draw the page."""
-    st.header("Learn")
+    st.space("small")  # the row of steps would lie under the pages' names
     number = _pick_step()
     lesson = LESSONS[number]
-    left, right = st.columns([2, 5], gap="medium")
-    with left:
-        st.subheader(lesson.title)
-        st.markdown(lesson.text)
-    with right:
-        _show_picture(lesson)
-    with left:
-        _show_rest(lesson)
+    st.subheader(lesson.title)
+    _show_idea(lesson)
+    _show_picture(lesson)
+    _show_rest(lesson)
     _show_buttons(number)
 
 
@@ -43,6 +39,14 @@ def _pick_step() -> int:
     return _SLUGS.index(chosen)
 
 
+def _show_idea(lesson: Lesson) -> None:
+    """The idea and its equation."""
+    left, right = st.columns([5, 4], gap="large", vertical_alignment="center")
+    left.markdown(lesson.text)
+    right.latex(lesson.equation)
+    right.caption(lesson.source, text_alignment="center")
+
+
 @st.fragment
 def _show_picture(lesson: Lesson) -> None:
     code = lesson.draw()
@@ -51,14 +55,14 @@ def _show_picture(lesson: Lesson) -> None:
 
 
 def _show_rest(lesson: Lesson) -> None:
-    """Equation, function, question."""
-    st.latex(lesson.equation)
-    st.caption(lesson.source)
-    st.markdown(f"**Try**: {lesson.question}")
-    with st.expander("What you see, and why"):
+    """The question, and the function behind the picture."""
+    left, right = st.columns(2, gap="large")
+    left.markdown(f"**Try.** {lesson.question}")
+    with left.expander("What you see, and why"):
         st.markdown(lesson.answer)
-    with st.expander(f"In the library: `{lesson.function_name}`"):
-        st.markdown(lesson.function_says)
+    right.markdown(f"**In the library**: `{lesson.function_name}`")
+    right.caption(lesson.function_says)
+    with right.expander("Its source"):
         st.code(lesson.function_source, "python")
 
 
