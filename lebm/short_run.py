@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from lebm.density import LogDensityFn, value_and_force
+from lebm.density import LogDensityFn, as_terms
 from lebm.exact import PlaneGrid
 from lebm.langevin import LangevinConfig, update
 
@@ -42,14 +42,13 @@ def laws(
     Raises:
         ValueError: if a cell is wider than the noise, √(2sT), or if the chain leaves the grid.
     """
-    width = config.delta * config.temperature**0.5
-    spacing = grid.cell_area**0.5
+    width, spacing = config.noise_scale, grid.cell_area**0.5
     if spacing > width:
         raise ValueError(
             f"cells must be no wider than the noise, sqrt(2 s T) = {width:.3g}, "
             f"not {spacing:.3g}: take more points or a smaller extent"
         )
-    _, force = value_and_force(log_density_fn, grid.points)
+    force = as_terms(log_density_fn).force(grid.points)
     mean, _ = update(grid.points, force, torch.zeros_like(force), config)
     first, second = (_transition(grid.axis, mean[:, i], width) for i in range(2))
     law = start

@@ -83,9 +83,9 @@ LESSON = Lesson(
     function=TiltedPrior.unnorm_log_prob,
     question="Slide λ from 0 to 1.5. Where is log p(x) of held-out examples highest, and why may "
     "that not be at exactly 1?",
-    answer="It rises by almost a nat and peaks somewhat below 1. The prior was learned with "
-    "chains of 80 steps, which have not quite reached p_α: f was made steep enough for *them* to "
-    "arrive in time, and read as an exact density it is a little too steep. Step 7 puts a number "
-    "on that.",
+    answer="It rises by almost a nat and peaks near 0.8. The likely reason: the prior was "
+    "learned with chains of 80 steps, which have not quite reached the density. f was made steep "
+    "enough for *them* to arrive in time, and read as an exact density it is a little too steep. "
+    "Step 7 puts numbers on that.",
     draw=draw,
 )

@@ -13,7 +13,7 @@ from torch.nn.functional import avg_pool2d
 
 from lebm import zoo
 from lebm.checkpoint import ModelCard
-from lebm.exact import PlaneGrid, aggregate_posterior, log_marginal
+from lebm.exact import PlaneGrid, aggregate_posterior
 from lebm.model import LatentEBM
 from train import data
 
@@ -63,15 +63,6 @@ def field(values: Tensor, grid: PlaneGrid = GRID) -> Field:
     """Values at `grid.points`, `(n_points²,)`, as a `Field`."""
     square = values.detach().reshape(grid.n_points, grid.n_points).T
     return Field(grid.axis.float().numpy(), square.float().numpy())
-
-
-def scaled(model: LatentEBM, tilt: float) -> LatentEBM:
-    """A copy of the model whose f is λ f."""
-    model = copy.deepcopy(model)
-    with torch.no_grad():
-        for parameter in model.prior.f[-1].parameters():
-            parameter *= tilt
-    return model
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +173,9 @@ def tilted(tilt: float) -> Tilted:
     log_z = GRID.log_integral(log_density)
     density = (log_density - log_z).exp()
     kl = (density * log_tilt).sum() * GRID.cell_area - log_z
-    model = scaled(toy().model, tilt)
-    log_prob_x = log_marginal(model, toy().test[:N_JUDGED].double(), GRID).mean()
     z = draw(density, N_SAMPLES, GRID)
-    x = model.generate(z)
-    numbers = (float(number) for number in (log_z, kl, log_prob_x))
+    x = toy().model.generate(z)
+    numbers = (float(log_z), float(kl), log_prob_x(density, GRID))
     return Tilted(field(density), *numbers, z.float().numpy(), x.float().numpy())
 
 
@@ -195,6 +184,18 @@ def tilted(tilt: float) -> Tilted:
 def _f() -> Tensor:
     """f at the grid's points."""
     return toy().model.prior.neg_energy(GRID.points)
+
+
+def log_prob_x(density: Tensor, grid: PlaneGrid) -> float:
+    """Mean log ∫ q(z) p_β(x|z) dz of held-out examples, with a density q at `grid.points`."""
+    return float((_likelihoods(grid) @ density * grid.cell_area).log().mean())
+
+
+@cache
+def _likelihoods(grid: PlaneGrid) -> Tensor:
+    """p_β(x|z) of `N_JUDGED` held-out examples at the grid's points, `(n, n_points²)`."""
+    model, x = toy().model, toy().test[:N_JUDGED].double()
+    return torch.stack([model.log_likelihood(row, grid.points).exp() for row in x])
 
 
 def learned_f() -> Field:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from app.jobs import Job
-from app.studies.toy import Field, exact_energy, field, toy
+from app.studies.toy import Field, exact_energy, field, log_prob_x, toy
 from lebm import langevin, mala, short_run
 from lebm.density import LogDensityFn
 from lebm.exact import PlaneGrid
@@ -124,12 +124,14 @@ class Laws:
         densities: one a K.
         target: p_α on the same grid.
         kl: KL(law of z_K ‖ p_α), nats, `(K,)`.
+        log_prob_x: mean log p(x) of held-out examples with that law as the prior, `(K,)`.
         chains: z_K of independent chains, `(K, n, 2)`.
     """
 
     densities: list[Field]
     target: Field
     kl: np.ndarray
+    log_prob_x: np.ndarray
     chains: np.ndarray
 
 
@@ -141,12 +143,13 @@ def laws(step_size: float) -> Laws:
     start = prior.base_log_prob(grid.points).exp()
     log_target = prior.unnorm_log_prob(grid.points)
     target = (log_target - grid.log_integral(log_target)).exp()
-    densities, kl = [], []
-    for law in short_run.laws(prior.unnorm_log_prob, start, config, grid):
+    densities, kl, log_prob = [], [], []
+    for law in short_run.laws(prior.density(), start, config, grid):
         densities.append(field(law, grid))
         kl.append(float(short_run.kl_divergence(law, log_target, grid)))
-    chains = _run(toy().light.prior.unnorm_log_prob, config, N_DRAWS, seed=2).numpy()
-    return Laws(densities, field(target, grid), np.array(kl), chains)
+        log_prob.append(log_prob_x(law, grid))
+    chains = _run(toy().light.prior_density(), config, N_DRAWS, seed=2).numpy()
+    return Laws(densities, field(target, grid), np.array(kl), np.array(log_prob), chains)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from app.jobs import Job
-from app.studies.toy import N_JUDGED, Field, field, toy
+from app.studies.toy import Field, field, log_prob_x, toy
 from lebm import langevin
-from lebm.exact import PlaneGrid, log_marginal
+from lebm.exact import PlaneGrid
 from lebm.model import LatentEBM
 from train.objectives import prior_loss
 
@@ -26,7 +26,7 @@ class Update:
 
     Attributes:
         density: p_α after it.
-        change: log p_α after it less log p_α before it.
+        change: p_α after it less p_α before it.
         z_plus: posterior samples it learned from, `(n, 2)`.
         z_minus: prior samples it learned from, `(n, 2)`.
     """
@@ -74,7 +74,7 @@ def learn(job: Job[Learned], learning_rate: float, n_steps: int) -> None:
     generator = torch.Generator().manual_seed(0)
     sampler = replace(card.prior_sampler, n_steps=n_steps)
     before = _log_prob(model)
-    learned = Learned(field(before.exp(), _GRID), judged=((0, _log_prob_x(model)),))
+    learned = Learned(field(before.exp(), _GRID), judged=((0, log_prob_x(before.exp(), _GRID)),))
     for number in range(1, N_UPDATES + 1):
         if job.should_stop():
             return
@@ -85,23 +85,21 @@ def learn(job: Job[Learned], learning_rate: float, n_steps: int) -> None:
         z_plus = langevin.sample(
             model.posterior_density(x), start_plus, card.posterior_sampler, generator=generator
         )
-        z_minus = langevin.sample(
-            model.prior.unnorm_log_prob, start_minus, sampler, generator=generator
-        )
+        z_minus = langevin.sample(model.prior_density(), start_minus, sampler, generator=generator)
         optimizer.zero_grad()
         prior_loss(model.prior, z_plus, z_minus).backward()
         optimizer.step()
         after = _log_prob(model)
         update = Update(
             field(after.exp(), _GRID),
-            field(after - before, _GRID),
+            field(after.exp() - before.exp(), _GRID),
             z_plus.numpy(),
             z_minus.numpy(),
         )
         before = after
         judged = learned.judged
         if number % JUDGE_EVERY == 0:
-            judged += ((number, _log_prob_x(model)),)
+            judged += ((number, log_prob_x(after.exp(), _GRID)),)
         learned = replace(learned, updates=(*learned.updates, update), judged=judged)
         job.publish(learned, number / N_UPDATES)
 
@@ -112,8 +110,3 @@ def _log_prob(model: LatentEBM) -> Tensor:
     z = _GRID.points
     log_prob = model.prior.neg_energy(z.float()).double() + model.prior.base_log_prob(z)
     return log_prob - _GRID.log_integral(log_prob)
-
-
-def _log_prob_x(model: LatentEBM) -> float:
-    exact = copy.deepcopy(model).double()
-    return float(log_marginal(exact, toy().test[:N_JUDGED].double(), _GRID).mean())

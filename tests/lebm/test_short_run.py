@@ -39,9 +39,7 @@ def test_without_tilt_the_variance_follows_its_recursion(step_size, n_steps, mak
     prior = make_gaussian(tilted=False).model.prior
     start, target = prior.base_log_prob(GRID.points).exp(), prior.base_log_prob(GRID.points)
     v = 1.0
-    for law in short_run.laws(
-        prior.unnorm_log_prob, start, LangevinConfig(n_steps, step_size), GRID
-    ):
+    for law in short_run.laws(prior.density(), start, LangevinConfig(n_steps, step_size), GRID):
         expected = v - 1 - math.log(v)
         kl = short_run.kl_divergence(law, target, GRID)
         assert kl.item() == pytest.approx(expected, abs=1e-7)
@@ -54,7 +52,7 @@ def test_a_quadratic_tilt_runs_through_known_gaussians(make_gaussian):
     prior = model.model.prior
     log_target = prior.unnorm_log_prob(GRID.points).detach()
     start = prior.base_log_prob(GRID.points).exp()
-    laws = short_run.laws(prior.unnorm_log_prob, start, LangevinConfig(25, 0.1), GRID)
+    laws = short_run.laws(prior.density(), start, LangevinConfig(25, 0.1), GRID)
     target = gaussian(model.mean, model.precision.inverse())
     count = 0
     for law, exact in zip(laws, linear_chain(model.precision, model.mean, 0.1, 25), strict=True):
@@ -69,7 +67,7 @@ def test_temperature_scales_the_noise(make_gaussian):
     prior = make_gaussian(tilted=False).model.prior
     start = prior.base_log_prob(GRID.points).exp()
     config = LangevinConfig(1, 0.1, temperature=2.0)
-    _, law = short_run.laws(prior.unnorm_log_prob, start, config, GRID)
+    _, law = short_run.laws(prior.density(), start, config, GRID)
     variance = float((law * GRID.points[:, 0].square()).sum()) * GRID.cell_area
     assert variance == pytest.approx(0.9**2 + 2 * 0.1 * 2, abs=1e-7)
 
@@ -81,9 +79,9 @@ def test_a_learned_prior_s_law_is_where_its_chains_are(rng):
     config = LangevinConfig(10, card.prior_sampler.step_size)
     grid = PlaneGrid(extent=6, n_points=120)
     start = prior.base_log_prob(grid.points).exp()
-    *_, law = short_run.laws(prior.unnorm_log_prob, start, config, grid)
+    *_, law = short_run.laws(prior.density(), start, config, grid)
     z = prior.sample_base(n, generator=rng).double()
-    z = langevin.sample(prior.unnorm_log_prob, z, config, generator=rng)
+    z = langevin.sample(prior.density(), z, config, generator=rng)
     edges = torch.linspace(-2, 2, 5).double()
     expected = torch.zeros(36).double()
     boxes = _box(grid.points, edges)
@@ -109,7 +107,7 @@ def test_a_finer_grid_gives_the_same_law():
         start = prior.base_log_prob(grid.points).exp()
         log_target = prior.unnorm_log_prob(grid.points).detach()
         config = LangevinConfig(8, card.prior_sampler.step_size)
-        *_, law = short_run.laws(prior.unnorm_log_prob, start, config, grid)
+        *_, law = short_run.laws(prior.density(), start, config, grid)
         values.append(short_run.kl_divergence(law, log_target, grid).item())
     assert values[0] == pytest.approx(values[1], abs=1e-6)
 
@@ -118,7 +116,7 @@ def test_a_grid_too_coarse_for_the_noise_is_refused(make_gaussian):
     prior = make_gaussian(tilted=False).model.prior
     start = prior.base_log_prob(GRID.points).exp()
     with pytest.raises(ValueError, match=r"no wider than the noise, .* 0.0447, not 0.14"):
-        next(short_run.laws(prior.unnorm_log_prob, start, LangevinConfig(1, 0.001), GRID))
+        next(short_run.laws(prior.density(), start, LangevinConfig(1, 0.001), GRID))
 
 
 def test_a_chain_that_leaves_the_grid_is_refused(make_gaussian):
@@ -127,4 +125,4 @@ def test_a_chain_that_leaves_the_grid_is_refused(make_gaussian):
     start = prior.base_log_prob(grid.points)
     start = (start - grid.log_integral(start)).exp()
     with pytest.raises(ValueError, match="off the grid after step 1"):
-        list(short_run.laws(prior.unnorm_log_prob, start, LangevinConfig(3, 0.1), grid))
+        list(short_run.laws(prior.density(), start, LangevinConfig(3, 0.1), grid))

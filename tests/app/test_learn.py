@@ -1,0 +1,134 @@
+"""The Learn page as Streamlit runs it, and the code that each step shows."""
+
+from __future__ import annotations
+
+import importlib
+import operator
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import cache
+from app.lessons import LESSONS
+
+SLUGS = [lesson.slug for lesson in LESSONS]
+
+
+def _script() -> None:
+    from app.views import learn
+
+    learn.page()
+
+
+@pytest.fixture
+def open_step() -> Iterator[Callable[..., AppTest]]:
+    def _open(**address: str) -> AppTest:
+        page = AppTest.from_function(_script, default_timeout=60)
+        for name, value in address.items():
+            page.query_params[name] = value
+        page.run()
+        assert not page.exception
+        assert not page.error
+        return page
+
+    yield _open
+    for job in list(cache.jobs()._jobs.values()):
+        job.cancelled.set()
+        assert job.finished.wait(60)
+
+
+def _title(page: AppTest) -> str:
+    return page.subheader[0].value
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=SLUGS)
+def test_each_step_opens_by_its_address(open_step, lesson) -> None:
+    page = open_step(step=lesson.slug)
+    assert _title(page) == lesson.title
+    assert page.latex
+    assert page.query_params["step"] == lesson.slug
+    assert any(lesson.function_name in text.value for text in page.markdown)
+
+
+@pytest.mark.parametrize("step", ["", "60", "../../etc/passwd", "short_run"])
+def test_nonsense_in_the_address_opens_the_first_step(open_step, step) -> None:
+    assert _title(open_step(step=step)) == LESSONS[0].title
+
+
+def test_buttons_lead_through_all_steps_and_back(open_step) -> None:
+    page = open_step()
+    for lesson in LESSONS[1:3]:
+        page.button(key="learn.next").click().run()
+        assert not page.exception
+        assert _title(page) == lesson.title
+    page.button(key="learn.back").click().run()
+    assert _title(page) == LESSONS[1].title
+    assert page.query_params["step"] == SLUGS[1]
+
+
+def test_the_first_step_has_nothing_before_it_and_the_last_nothing_after(open_step) -> None:
+    first = {button.key for button in open_step().button}
+    last = {button.key for button in open_step(step=SLUGS[-1]).button}
+    assert {"learn.next", "learn.back"} & first == {"learn.next"}
+    assert {"learn.next", "learn.back"} & last == {"learn.back"}
+
+
+@pytest.mark.parametrize(
+    ("step", "key", "value"),
+    [
+        ("generator", "radius", "2.0"),
+        ("holes", "hole", "0.5"),
+        ("tilting", "tilt", "0.3"),
+        ("langevin", "k", "17"),
+        ("posterior", "example", "4"),
+        ("short-run", "K", "33"),
+    ],
+)
+def test_the_address_sets_each_control(open_step, step, key, value) -> None:
+    page = open_step(step=step, **{key: value})
+    assert page.slider(key=key).value == float(value)
+    assert value.removesuffix(".0") in page.code[0].value
+    wrong = open_step(step=step, **{key: "nan"})
+    assert wrong.slider(key=key).value != float(value)
+
+
+def test_the_button_takes_one_step(open_step) -> None:
+    page = open_step(step="langevin", k="5")
+    page.button(key="k.next").click().run()
+    assert page.slider(key="k").value == 6
+    assert "n_steps=6" in page.code[0].value
+
+
+def test_learning_is_watched_from_its_first_updates(open_step) -> None:
+    page = open_step(step="learning", K0="5")
+    for _ in range(100):
+        page.run()
+        assert not page.exception
+        if len(page.get("plotly_chart")) == 3:
+            break
+        time.sleep(0.1)
+    assert len(page.get("plotly_chart")) == 3
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=SLUGS)
+def test_the_function_named_is_the_one_shown(lesson) -> None:
+    module = lesson.function.__module__
+    assert module.split(".")[0] in ("lebm", "train")
+    name = lesson.function_name.removeprefix(f"{module}.")
+    assert operator.attrgetter(name)(importlib.import_module(module)) is lesson.function
+    assert lesson.function_source.lstrip().startswith(("def ", "@", "class "))
+    assert lesson.function_says.endswith((".", ":"))
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=SLUGS)
+def test_the_code_shown_runs(open_step, lesson) -> None:
+    fast = {"updates": "3", "K0": "5", "K": "4", "k": "4"}
+    code = open_step(step=lesson.slug, **fast).code[0].value
+    code = code.replace("n_steps=2500", "n_steps=520").replace("range(100)", "range(3)")
+    names: dict = {}
+    exec(compile(code, lesson.slug, "exec"), names)
+    shown = {"generator": "x", "holes": "share", "tilting": "kl", "langevin": "z"}
+    shown |= {"posterior": "exact", "learning": "z_minus", "short-run": "kl", "long-run": "late"}
+    assert names[shown[lesson.slug]].isfinite().all()
