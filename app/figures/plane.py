@@ -84,7 +84,7 @@ def dots(
     marker = {"size": size, "opacity": opacity, "color": color}
     if not isinstance(color, str):
         marker |= {"colorscale": "HSV", "cmin": -np.pi, "cmax": np.pi}
-    figure.add_scattergl(
+    figure.add_scatter(
         x=points[:, 0], y=points[:, 1], mode="markers", marker=marker, name=name, hoverinfo="skip"
     )
 

@@ -20,8 +20,8 @@ model, card = zoo.load_model("pinwheel")
 angle = torch.linspace(0, 2 * torch.pi, 241)
 ring = {radius} * torch.stack([angle.cos(), angle.sin()], 1)
 image = model.generate(ring)  # the red curve on the right, (241, 2)
-z = model.prior.sample_base(1200, generator=torch.Generator().manual_seed(0))
-x = model.generate(z)  # (1200, 2)
+z = model.prior.sample_base(800, generator=torch.Generator().manual_seed(0))
+x = model.generate(z)  # (800, 2)
 """
 
 

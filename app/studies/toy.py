@@ -19,7 +19,7 @@ from train import data
 
 LATENT_EXTENT, DATA_EXTENT = 3.6, 2.9
 GRID = PlaneGrid(extent=4.5, n_points=90)
-N_SAMPLES = 1200
+N_SAMPLES = 800
 N_JUDGED = 200  # held-out examples whose log p(x) is shown
 
 

@@ -97,7 +97,7 @@ def test_holes_grow_with_their_threshold():
 
 
 def test_holes_hold_the_share_of_draws_that_they_claim():
-    """1,200 draws of p_0: a binomial share, four standard errors wide."""
+    """800 draws of p_0: a binomial share, four standard errors wide."""
     view = holes(200)
     share = view.share(0.5)
     error = 4 * (share * (1 - share) / len(view.ratio)) ** 0.5
