@@ -7,6 +7,8 @@ from app.figures.curves import energy_curve, kl_curve, log_prob_curve
 from app.figures.latents import log_partition_curve, points, projection
 from app.figures.style import FOLLOWED, GAUSSIAN, MEDIAN, OTHER, POSTERIOR, TILTED
 from app.figures.training import CHARTS, energies_by_iteration, training_curves
+from app.figures.latents import Cloud, log_partition_curve, points, projection
+from app.figures.style import FOLLOWED, GAUSSIAN, MEDIAN, POSTERIOR, TILTED
 
 __all__ = [
     "CHARTS",
@@ -16,6 +18,7 @@ __all__ = [
     "OTHER",
     "POSTERIOR",
     "TILTED",
+    "Cloud",
     "autocorrelations",
     "energies_by_iteration",
     "energy_curve",

@@ -2,55 +2,65 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import TILTED, titled
+from app.figures import plane
+from app.figures.style import FOLLOWED, TILTED, titled
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Points of one distribution.
+
+    Attributes:
+        points: `(n, 2)`.
+        color: of the distribution.
+        rows: what identifies each point when a person selects it, `(n,)`; None: none can be.
+        energy: −f(z) at each point, `(n,)`, to colour by; None: all in `color`.
+    """
+
+    points: np.ndarray
+    color: str
+    rows: np.ndarray | None = None
+    energy: np.ndarray | None = None
 
 
 def projection(
-    groups: dict[str, tuple[np.ndarray, str]],
+    clouds: dict[str, Cloud],
     axes: tuple[str, str],
-    selectable: str,
     density: tuple[np.ndarray, np.ndarray] | None = None,
+    contours: tuple[np.ndarray, np.ndarray] | None = None,
+    chains: np.ndarray | None = None,
     extent: float | None = None,
 ) -> go.Figure:
     """Latents of several distributions in one frame, with marginals.
 
     Args:
-        groups: name -> (points `(n, 2)`, colour), drawn in order.
+        clouds: by name, drawn in order.
         axes: the names of the two axes.
-        selectable: the group whose points carry their row as `customdata`.
         density: (axis `(m,)`, values `(m, m)`), drawn as shades beneath.
+        contours: likewise, drawn as lines above.
+        chains: places `(T, chains, 2)`, drawn as lines from a ring to a dot.
         extent: half the side of the frame; None fits it to the points.
     """
     figure = go.Figure()
     if density is not None:
-        axis, values = density
-        figure.add_heatmap(
-            x=axis,
-            y=axis,
-            z=values,
-            colorscale=[[0, "rgba(0,114,178,0)"], [1, "rgba(0,114,178,0.7)"]],
-            zsmooth="best",
-            showscale=False,
-            hoverinfo="skip",
+        plane.shade(figure, *density, TILTED)
+    for name, cloud in clouds.items():
+        _add_cloud(figure, name, cloud)
+    if contours is not None:
+        plane.levels(figure, *contours, TILTED, "contours of p<sub>λ</sub>")
+    if chains is not None:
+        plane.path(figure, chains.swapaxes(0, 1), FOLLOWED, f"{chains.shape[1]} chains", width=1)
+        ends = {"color": FOLLOWED, "size": 8, "symbol": ["circle-open"] * chains.shape[1]}
+        ends["symbol"] += ["circle"] * chains.shape[1]
+        x, y = np.concatenate([chains[0], chains[-1]]).T
+        figure.add_scatter(
+            x=x, y=y, mode="markers", marker=ends, showlegend=False, hoverinfo="skip"
         )
-    for name, (points, color) in groups.items():
-        rows = np.arange(len(points)) if name == selectable else None
-        figure.add_scattergl(
-            x=points[:, 0],
-            y=points[:, 1],
-            name=name,
-            mode="markers",
-            customdata=rows,
-            hoverinfo="skip",
-            marker={"color": color, "size": 5, "opacity": 0.55},
-        )
-        common = {"marker_color": color, "opacity": 0.5, "showlegend": False, "hoverinfo": "skip"}
-        common |= {"histnorm": "probability density"}
-        figure.add_histogram(x=points[:, 0], yaxis="y2", nbinsx=40, **common)
-        figure.add_histogram(y=points[:, 1], xaxis="x2", nbinsy=40, **common)
     titled(figure, "", *axes)
     span = None if extent is None else [-extent, extent]
     bare = {"showticklabels": False, "showgrid": False, "zeroline": False}
@@ -58,12 +68,35 @@ def projection(
         barmode="overlay",
         height=560,
         dragmode="lasso",
-        xaxis={"domain": [0, 0.86], "range": span},
-        yaxis={"domain": [0, 0.86], "range": span, "scaleanchor": "x"},
+        xaxis={"domain": [0, 0.86], "range": span, "zeroline": False},
+        yaxis={"domain": [0, 0.86], "range": span, "scaleanchor": "x", "zeroline": False},
         xaxis2={"domain": [0.88, 1], **bare},
         yaxis2={"domain": [0.88, 1], **bare},
     )
     return figure
+
+
+def _add_cloud(figure: go.Figure, name: str, cloud: Cloud) -> None:
+    """Its points and their two marginals."""
+    marker = {"color": cloud.color, "size": 5, "opacity": 0.55}
+    if cloud.energy is not None:
+        low, high = np.quantile(cloud.energy, [0.02, 0.98])
+        bar = {"title": "−f(z)", "thickness": 10, "len": 0.5, "y": 0.3, "x": 0.9}
+        marker |= {"color": cloud.energy, "colorscale": "Viridis", "cmin": low, "cmax": high}
+        marker |= {"colorbar": bar, "opacity": 0.85}
+    figure.add_scattergl(
+        x=cloud.points[:, 0],
+        y=cloud.points[:, 1],
+        name=name,
+        mode="markers",
+        customdata=cloud.rows,
+        hoverinfo="skip",
+        marker=marker,
+    )
+    common = {"marker_color": cloud.color, "opacity": 0.5, "showlegend": False}
+    common |= {"hoverinfo": "skip", "histnorm": "probability density"}
+    figure.add_histogram(x=cloud.points[:, 0], yaxis="y2", nbinsx=40, **common)
+    figure.add_histogram(y=cloud.points[:, 1], xaxis="x2", nbinsy=40, **common)
 
 
 def points(groups: dict[str, tuple[np.ndarray, str]], extent: float = 3.0) -> go.Figure:

@@ -31,7 +31,12 @@ def draw() -> str:
     """2,500 steps, live, against the exact density and the exact mean energy."""
     left, middle, right = st.columns([2, 2, 5], vertical_alignment="bottom")
     step_size = left.select_slider(
-        "Step size s", _STEP_SIZES, 0.03, key="s", bind="query-params", help="Trained with 0.03."
+        "Step size s",
+        _STEP_SIZES,
+        0.03,
+        key="long_s",
+        bind="query-params",
+        help="Trained with 0.03.",
     )
     adjusted = middle.toggle(
         "Metropolis",

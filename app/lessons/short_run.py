@@ -34,7 +34,7 @@ def draw() -> str:
         "Step size s",
         _STEP_SIZES,
         0.03,
-        key="s",
+        key="law_s",
         bind="query-params",
         help="The model was trained with 0.03.",
     )

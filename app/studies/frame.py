@@ -120,10 +120,23 @@ def exact_density(log_density_fn: LogDensityFn) -> np.ndarray:
 
 def smoothed_density(points: np.ndarray, extent: float) -> np.ndarray:
     """Kernel density of points `(n, 2)` as uint8 `(side, side)`, as `exact_density`."""
+    return _shades(kernel_density(points, _centres(extent))[::-1])
+
+
+def kernel_density(points: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    """Points `(n, 2)` smoothed by a Gaussian (Scott's rule), up to a constant.
+
+    Args:
+        points: the points.
+        axis: coordinates of a square grid, `(m,)`.
+
+    Returns:
+        `(m, m)`, row i at axis[i] of the second coordinate.
+    """
     widths = points.std(0) * len(points) ** (-1 / 6)
-    distances = (_centres(extent)[:, None, None] - points) / widths  # (side, n, 2)
+    distances = (axis[:, None, None] - points) / widths  # (m, n, 2)
     kernels = np.exp(-0.5 * np.square(distances))
-    return _shades(kernels[::-1, :, 1] @ kernels[:, :, 0].T)
+    return kernels[:, :, 1] @ kernels[:, :, 0].T
 
 
 def _centres(extent: float) -> np.ndarray:

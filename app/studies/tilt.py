@@ -11,15 +11,19 @@ from torch import Tensor
 from app.jobs import Job
 from app.studies import examples
 from app.studies.frame import Frame
+from lebm import langevin
 from lebm.checkpoint import ModelCard
-from lebm.exact import PlaneGrid, log_partition
+from lebm.exact import PlaneGrid
 from lebm.model import LatentEBM
+from lebm.noise import ChainNoise
 from lebm.tilting import TiltPath, tilt_path
 from train import data
 
 TILTS = tuple(round(0.1 * i, 1) for i in range(16))
 N_PARTICLES = 1024
 N_EXAMPLES = 256
+N_CHAINS = 6
+MOST_STEPS = 200  # of a chain that is drawn
 _NO_DATA = (
     "The aggregate posterior needs the data set ({}), which is not on this machine: train on it "
     "once, or set LEBM_DATA to the folder that holds it."
@@ -28,18 +32,42 @@ EXTENT = 4.0  # of the latent plane, where z is drawn as it is
 
 
 @dataclass(frozen=True, slots=True)
+class Exact:
+    """Exact quantities of p_λ for a latent plane.
+
+    Attributes:
+        log_z: log Z(λ).
+        kl: KL(p_λ ‖ p_0) in nats.
+        axis: grid coordinates, `(m,)`.
+        density: p_λ on the grid, `(m, m)`, row i at axis[i] of the second coordinate.
+    """
+
+    log_z: float
+    kl: float
+    axis: np.ndarray
+    density: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TiltView:
-    """All that the page shows of a model.
+    """All that the page shows of a model; equal to itself alone, so that it can key a cache.
 
     Attributes:
         path: p_λ and log Z(λ) at `TILTS`.
         frame: fitted to p_0 and p_α, and never again.
+        chains: prior chains of the length it was trained with, `(T, N_CHAINS, latent_dim)`;
+            the Chains page shows the same ones, with seed 0.
+        energy: -f at the particles of every λ, `(L, n)`.
+        exact: exact quantities at every λ; none unless z lies in the plane.
         posterior: samples of the aggregate posterior, `(n, latent_dim)`, once there are any.
         note: why there is no posterior, a sentence.
     """
 
     path: TiltPath
     frame: Frame
+    chains: Tensor
+    energy: Tensor
+    exact: tuple[Exact, ...] = ()
     posterior: Tensor | None = None
     note: str = ""
 
@@ -65,7 +93,13 @@ def build(job: Job[TiltView], model: LatentEBM, card: ModelCard) -> None:
         report=lambda share: _report(job, 0.6 * share),
     )
     at_one = path.particles[TILTS.index(1.0)]
-    view = TiltView(path, Frame.fit(torch.cat([path.particles[0], at_one])))
+    view = TiltView(
+        path,
+        Frame.fit(torch.cat([path.particles[0], at_one])),
+        _chains(model, card),
+        -model.prior.neg_energy(path.particles).detach(),
+        exact(model) if model.config.latent_dim == 2 else (),
+    )
     job.publish(view, 0.6)
     try:
         x = data.to_model_range(examples.held_out(model, card)[:N_EXAMPLES])
@@ -83,40 +117,29 @@ def build(job: Job[TiltView], model: LatentEBM, card: ModelCard) -> None:
         job.publish(replace(view, posterior=posterior), 1.0)
 
 
+def _chains(model: LatentEBM, card: ModelCard) -> Tensor:
+    """A few prior chains, `(T, N_CHAINS, latent_dim)`."""
+    noise = ChainNoise(0, range(N_CHAINS), model.config.latent_dim)
+    density = model.prior_density()
+    sampler = replace(card.prior_sampler, n_steps=min(card.prior_sampler.n_steps, MOST_STEPS))
+    return langevin.run(density, langevin.init(density, noise.at(0)), sampler, noise=noise).z
+
+
 def _report(job: Job[TiltView], progress: float) -> None:
     job.progress = progress
 
 
-@dataclass(frozen=True, slots=True)
-class Exact:
-    """Exact quantities of p_λ for a latent plane.
-
-    Attributes:
-        log_z: log Z(λ).
-        kl: KL(p_λ ‖ p_0) in nats.
-        axis: grid coordinates, `(m,)`.
-        density: p_λ on the grid, `(m, m)`, row i at axis[i] of the second coordinate.
-    """
-
-    log_z: float
-    kl: float
-    axis: np.ndarray
-    density: np.ndarray
-
-
 @torch.no_grad()
-def exact(model: LatentEBM, tilt: float) -> Exact:
-    """Quadrature over the latent plane; `latent_dim` must be 2."""
-    wide = PlaneGrid(extent=8.0, n_points=320)
-    prior = model.prior
-
-    def log_density(z: Tensor) -> Tensor:
-        return tilt * prior.neg_energy(z.float()).double() + prior.base_log_prob(z)
-
-    log_z = log_partition(log_density, wide)
-    z = wide.points
-    weights = (log_density(z) - log_z).exp() * wide.cell_area
-    kl = float((weights * tilt * prior.neg_energy(z.float()).double()).sum()) - log_z
-    shown = PlaneGrid(extent=EXTENT, n_points=120)
-    density = (log_density(shown.points) - log_z).exp().view(120, 120).T
-    return Exact(log_z, kl, shown.axis.numpy(), density.numpy())
+def exact(model: LatentEBM) -> tuple[Exact, ...]:
+    """Quadrature over the latent plane at every λ of `TILTS`; `latent_dim` must be 2."""
+    wide, shown = PlaneGrid(extent=8.0, n_points=320), PlaneGrid(extent=EXTENT, n_points=120)
+    f, f_shown = (model.prior.neg_energy(grid.points.float()).double() for grid in (wide, shown))
+    base, base_shown = (model.prior.base_log_prob(grid.points) for grid in (wide, shown))
+    views = []
+    for tilt in TILTS:
+        log_z = wide.log_integral(tilt * f + base)
+        weights = (tilt * f + base - log_z).exp() * wide.cell_area
+        density = (tilt * f_shown + base_shown - log_z).exp().view(120, 120).T
+        kl = float((weights * tilt * f).sum() - log_z)
+        views.append(Exact(float(log_z), kl, shown.axis.numpy(), density.float().numpy()))
+    return tuple(views)

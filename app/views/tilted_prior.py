@@ -8,11 +8,12 @@ import torch
 
 from app import cache, figures
 from app.jobs import Job
+from app.models import ModelEntry
 from app.sidebar import pick_model
-from app.studies import tilt
+from app.studies import projection, tilt
 from app.studies.chain_run import decode
+from app.studies.projection import Projection
 from app.studies.tilt import TILTS, TiltView
-from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from train.pictures import mosaic
 
@@ -33,10 +34,10 @@ def page() -> None:
     job = cache.jobs().start(
         f"tilt {entry.id} {entry.version}", lambda job: tilt.build(job, model, card)
     )
-    _watch(job, model, card)
+    _watch(job, entry, model)
 
 
-def _watch(job: Job[TiltView], model: LatentEBM, card: ModelCard) -> None:
+def _watch(job: Job[TiltView], entry: ModelEntry, model: LatentEBM) -> None:
     """Show what there is, twice a second while more is to come."""
 
     @st.fragment(run_every=0.5 if job.running else None)
@@ -52,7 +53,7 @@ def _watch(job: Job[TiltView], model: LatentEBM, card: ModelCard) -> None:
     if job.error:
         st.error(f"The prior could not be annealed: {job.error}")
     if job.latest is not None:
-        _show(job.latest, model)
+        _show(job.latest, entry, model)
 
 
 def _is_new(job: Job[TiltView]) -> bool:
@@ -64,7 +65,7 @@ def _is_new(job: Job[TiltView]) -> bool:
 
 
 @st.fragment
-def _show(view: TiltView, model: LatentEBM) -> None:
+def _show(view: TiltView, entry: ModelEntry, model: LatentEBM) -> None:
     tilt_now = st.select_slider(
         "Tilt λ",
         TILTS,
@@ -73,12 +74,12 @@ def _show(view: TiltView, model: LatentEBM) -> None:
         bind="query-params",
         help="0 is the Gaussian p₀, 1 the learned prior; beyond 1 the tilt is exaggerated.",
     )
-    planar = model.config.latent_dim == 2
-    exact = tilt.exact(model, tilt_now) if planar else None
+    exact = view.exact[TILTS.index(tilt_now)] if view.exact else None
     _show_numbers(view, tilt_now, exact)
+    drawn = _pick_frame(view, entry)
     left, right = st.columns([3, 2])
     with left:
-        rows = _show_projection(view, tilt_now, exact)
+        rows = _show_projection(view, drawn, tilt_now, exact)
     with right:
         _show_decoded(view, model, tilt_now, rows)
     path = view.path
@@ -119,36 +120,114 @@ def _show_numbers(view: TiltView, tilt_now: float, exact: tilt.Exact | None) -> 
         )
 
 
-def _show_projection(view: TiltView, tilt_now: float, exact: tilt.Exact | None) -> list[int]:
+def _pick_frame(view: TiltView, entry: ModelEntry) -> Projection:
+    """Where the latents are drawn; UMAP is fitted when it is first asked for."""
+    drawn = projection.linear(view)
+    if view.exact:
+        return drawn
+    chosen = st.segmented_control(
+        "Frame",
+        ("PCA", "UMAP"),
+        default="PCA",
+        required=True,
+        key="frame",
+        bind="query-params",
+        help="PCA keeps distances along two directions and hides the others; UMAP keeps "
+        "neighbours together and gives distances up. UMAP is fitted once, with a fixed seed.",
+    )
+    if chosen == "PCA":
+        return drawn
+    whole = "with" if view.posterior is not None else "without"
+    job = cache.jobs().start(
+        f"umap {entry.id} {entry.version} {whole}", lambda job: projection.umap(job, view)
+    )
+    _watch_umap(job)
+    return job.latest or drawn
+
+
+def _watch_umap(job: Job[Projection]) -> None:
+    @st.fragment(run_every=0.5 if job.running else None)
+    def progress() -> None:
+        job.watch()
+        if job.running:
+            st.progress(job.progress, "Fitting UMAP; until then the principal directions")
+        elif st.session_state.get("tilt.umap") != id(job):
+            st.session_state["tilt.umap"] = id(job)
+            st.rerun()
+
+    progress()
+    if job.error:
+        st.error(f"UMAP could not be fitted: {job.error}")
+
+
+def _show_projection(
+    view: TiltView, drawn: Projection, tilt_now: float, exact: tilt.Exact | None
+) -> list[int]:
     """Draw the frame; returns the rows of p_λ that a person selected."""
-    frame = view.frame
-    tilted = f"p_λ, λ = {tilt_now}"
-    groups = {"p₀ = N(0, I)": (frame.transform(view.path.particles[0]), figures.GAUSSIAN)}
-    if view.posterior is not None:
-        groups["aggregate posterior"] = (frame.transform(view.posterior), figures.POSTERIOR)
-    groups[tilted] = (frame.transform(view.particles(tilt_now)), figures.TILTED)
-    planar = exact is not None
+    lines, energies, paths = _pick_layers()
+    i, cloud = TILTS.index(tilt_now), figures.Cloud
+    clouds = {"p₀ = N(0, I)": cloud(drawn.particles[0], figures.GAUSSIAN)}
+    if drawn.posterior is not None:
+        clouds["aggregate posterior"] = cloud(drawn.posterior, figures.POSTERIOR)
+    clouds[f"p<sub>λ</sub>, λ = {tilt_now}"] = cloud(
+        drawn.particles[i],
+        figures.TILTED,
+        rows=drawn.rows,
+        energy=view.energy[i].numpy()[drawn.rows] if energies else None,
+    )
     event = st.plotly_chart(
         figures.projection(
-            groups,
-            ("z₁", "z₂") if planar else ("first direction", "second direction"),
-            selectable=tilted,
+            clouds,
+            drawn.axes,
             density=(exact.axis, exact.density) if exact is not None else None,
-            extent=tilt.EXTENT if planar else None,
+            contours=_contours(drawn, tilt_now, exact) if lines else None,
+            chains=drawn.chains if paths else None,
+            extent=tilt.EXTENT if exact is not None else None,
         ),
-        key=f"projection-{tilt_now}",
+        key=f"projection-{tilt_now}-{drawn.axes[0]}",
         on_select="rerun",
         selection_mode=("lasso", "box"),
     )
-    if planar:
-        st.caption("The latent plane itself; shade: the exact density of p_λ. " + view.note)
-    else:
-        st.caption(
-            f"Principal directions of p₀ and p_α together, fixed for every λ; they keep "
-            f"{frame.explained:.0%} of the variance, the rest is out of sight. {view.note}"
-        )
+    st.caption(f"{_says(drawn, exact)} {view.note}")
     points = event.selection.points if event else []
     return [int(p["customdata"]) for p in points if p.get("customdata") is not None]
+
+
+def _pick_layers() -> tuple[bool, bool, bool]:
+    """Whether to draw contours, colours by energy, and chains."""
+    layers = {
+        "contours": ("Contours", "Lines of equal density of p_λ"),
+        "energies": ("Colour by energy", "Points of p_λ by −f(z): low is likelier than under p₀"),
+        "paths": ("Chains", f"{tilt.N_CHAINS} prior chains at λ = 1 from noise (ring) to their "
+                  "end (dot); chains 0 to 5 of the Chains page with seed 0"),
+    }  # fmt: skip
+    columns = st.columns(len(layers))
+    return tuple(
+        column.toggle(label, key=key, bind="query-params", help=help_line)
+        for column, (key, (label, help_line)) in zip(columns, layers.items(), strict=True)
+    )
+
+
+def _contours(
+    drawn: Projection, tilt_now: float, exact: tilt.Exact | None
+) -> tuple[np.ndarray, np.ndarray]:
+    return drawn.contours(tilt_now) if exact is None else (exact.axis, exact.density)
+
+
+def _says(drawn: Projection, exact: tilt.Exact | None) -> str:
+    """What the frame is, and what it loses."""
+    if exact is not None:
+        return "The latent plane itself; shade: the exact density of p_λ."
+    kept = f"trustworthiness {drawn.kept:.2f} over {projection.N_NEIGHBORS} neighbours"
+    if drawn.explained is None:
+        return (
+            f"UMAP of p₀ and p_α together, fixed for every λ: {kept} (1: neighbours on screen are "
+            "neighbours in the latent space). Distances between groups mean nothing here."
+        )
+    return (
+        f"Principal directions of p₀ and p_α together, fixed for every λ: {drawn.explained:.0%} of "
+        f"the variance, {kept} (1: neighbours on screen are neighbours in the latent space)."
+    )
 
 
 def _show_decoded(view: TiltView, model: LatentEBM, tilt_now: float, rows: list[int]) -> None:

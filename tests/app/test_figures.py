@@ -30,11 +30,30 @@ def test_axes_are_named() -> None:
 
 def test_selected_points_can_be_told_apart() -> None:
     rng = np.random.default_rng(0)
-    groups = {"a": (rng.normal(size=(5, 2)), "#000000"), "b": (rng.normal(size=(7, 2)), "#111111")}
-    figure = figures.projection(groups, ("z₁", "z₂"), selectable="b")
+    clouds = {
+        "a": figures.Cloud(rng.normal(size=(5, 2)), "#000000"),
+        "b": figures.Cloud(rng.normal(size=(7, 2)), "#111111", rows=np.arange(0, 14, 2)),
+    }
+    figure = figures.projection(clouds, ("z₁", "z₂"))
     scatters = {trace.name: trace for trace in figure.data if trace.type == "scattergl"}
     assert scatters["a"].customdata is None
-    assert list(scatters["b"].customdata) == list(range(7))
+    assert list(scatters["b"].customdata) == list(range(0, 14, 2))
+
+
+def test_layers_lie_on_the_projection_when_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    energy = rng.normal(size=9)
+    cloud = figures.Cloud(rng.normal(size=(9, 2)), "#000000", energy=energy)
+    axis, chains = np.linspace(-1, 1, 5), rng.normal(size=(4, 3, 2))
+    figure = figures.projection(
+        {"a": cloud}, ("z₁", "z₂"), contours=(axis, np.ones((5, 5))), chains=chains
+    )
+    kinds = [trace.type for trace in figure.data]
+    assert kinds == ["scattergl", "histogram", "histogram", "contour", "scatter", "scatter"]
+    np.testing.assert_array_equal(figure.data[0].marker.color, energy)
+    lines, ends = figure.data[-2:]
+    assert len(lines.x) == 3 * (4 + 1)  # each line ends in a gap
+    np.testing.assert_allclose(np.column_stack([ends.x, ends.y])[:3], chains[0])
 
 
 def test_the_interval_of_log_z_is_students() -> None:

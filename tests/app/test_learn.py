@@ -124,7 +124,7 @@ def test_the_function_named_is_the_one_shown(lesson) -> None:
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=SLUGS)
 def test_the_code_shown_runs(open_step, lesson) -> None:
-    fast = {"updates": "3", "K0": "5", "K": "4", "k": "4"}
+    fast = {"updates": "3", "K0": "5", "K": "4", "k": "4", "K1": "4"}
     code = open_step(step=lesson.slug, **fast).code[0].value
     code = code.replace("n_steps=2500", "n_steps=520").replace("range(100)", "range(3)")
     names: dict = {}

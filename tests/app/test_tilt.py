@@ -10,9 +10,12 @@ from app.jobs import Job
 from app.studies import tilt
 from app.studies.frame import Frame
 from app.studies.tilt import TiltView
+from lebm import langevin, zoo
 from lebm.checkpoint import ModelCard
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
+from lebm.noise import ChainNoise
+from lebm.tilting import tilt_path
 
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
 POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
@@ -69,7 +72,7 @@ def test_the_exact_plane_agrees_with_annealing(build: Build) -> None:
     view = _view(model, "pinwheel")
     for value in (0.5, 1.5):
         i = tilt.TILTS.index(value)
-        exact = tilt.exact(model, value)
+        exact = view.exact[i]
         assert abs(view.path.log_z[i] - exact.log_z) < 4 * view.path.error[i] + 1e-4
         assert view.path.kl[i].item() == pytest.approx(exact.kl, abs=0.1)
         cell = (exact.axis[1] - exact.axis[0]) ** 2
@@ -84,7 +87,58 @@ def test_the_exact_density_has_its_rows_upwards(build: Build) -> None:
     model.prior.f[0].weight[0, 1] = 1.0
     model.prior.f[2].weight[0, 0] = 1.0
     model.prior.f[4].weight[0, 0] = 1.0
-    density = tilt.exact(model, 1.0).density
+    density = tilt.exact(model)[tilt.TILTS.index(1.0)].density
     row, column = np.unravel_index(density.argmax(), density.shape)
     assert row > 65
     assert 55 < column < 65
+
+
+def test_exact_numbers_agree_with_another_quadrature() -> None:
+    """log Z and KL of the zoo's plane, by a Gauss rule in polar coordinates."""
+    model, _ = zoo.load_model("pinwheel")
+
+    def integrate(value: Callable[[np.ndarray], np.ndarray]) -> float:
+        """E_p0[value(f)]: under N(0, I), exp(-r²/2) is uniform, and so is the angle."""
+        u, weights = np.polynomial.legendre.leggauss(200)
+        radius = np.sqrt(-2 * np.log((u + 1) / 2))
+        angle = np.arange(400) * 2 * np.pi / 400
+        z = radius[:, None, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
+        with torch.no_grad():
+            f = model.prior.neg_energy(torch.from_numpy(z).float().flatten(0, 1)).double()
+        return float(weights / 2 @ value(f.view(200, 400).numpy()).mean(1))
+
+    for value in (0.5, 1.0, 1.5):
+        z = integrate(lambda f, t=value: np.exp(t * f))
+        mean_f = integrate(lambda f, t=value: f * np.exp(t * f)) / z
+        exact = tilt.exact(model)[tilt.TILTS.index(value)]
+        assert exact.log_z == pytest.approx(np.log(z), abs=1e-4)
+        assert exact.kl == pytest.approx(value * mean_f - np.log(z), abs=1e-3)
+
+
+def test_sampled_log_z_covers_the_exact_one_at_its_stated_rate() -> None:
+    """±2.36 standard errors are a 95 % interval (Student's t, 7 degrees of freedom).
+
+    40 independent paths of the zoo's plane: fewer than 33 hits has probability below 1e-3.
+    """
+    model, _ = zoo.load_model("pinwheel")
+    exact = tilt.exact(model)[tilt.TILTS.index(1.0)].log_z
+    hits = 0
+    for seed in range(40):
+        path = tilt_path(
+            model.prior,
+            torch.tensor([0.0, 1.0]),
+            n_particles=256,
+            steps_between=60,
+            generator=torch.Generator().manual_seed(seed),
+        )
+        hits += int(abs(path.log_z[-1] - exact) < 2.36 * path.error[-1])
+    assert hits >= 33
+
+
+def test_the_chains_are_those_of_the_chains_page(build: Build) -> None:
+    view = _view(build(IMAGES), "digits")
+    noise = ChainNoise(0, range(64), 4)
+    density = build(IMAGES).prior_density()
+    chains = langevin.run(density, langevin.init(density, noise.at(0)), SAMPLER, noise=noise)
+    torch.testing.assert_close(view.chains, chains.z[:, : tilt.N_CHAINS])
+    assert view.energy.shape == (len(tilt.TILTS), tilt.N_PARTICLES)

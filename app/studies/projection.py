@@ -1,0 +1,108 @@
+"""The latents of the Tilted prior page as points of the plane, and what that picture loses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from sklearn.manifold import trustworthiness
+from torch import Tensor
+
+from app.jobs import Job
+from app.studies.frame import kernel_density
+from app.studies.tilt import TILTS, TiltView
+
+N_NEIGHBORS = 15
+_STRIDE = 2  # UMAP places every second particle: placing one costs a millisecond
+_SIDE = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Everything that is drawn, in one frame.
+
+    Attributes:
+        axes: the names of the two axes.
+        rows: which particles are drawn, `(n,)`.
+        particles: their places at every λ, `(L, n, 2)`.
+        chains: places of the chains, `(T, N_CHAINS, 2)`.
+        posterior: samples of the aggregate posterior, `(m, 2)`; None while there are none.
+        kept: trustworthiness of p_0 and p_α in this frame, from 0 to 1: it falls with every
+            point that is among a point's 15 nearest on screen but not in the latent space.
+        explained: share of the variance, for a linear frame.
+    """
+
+    axes: tuple[str, str]
+    rows: np.ndarray
+    particles: np.ndarray
+    chains: np.ndarray
+    posterior: np.ndarray | None
+    kept: float
+    explained: float | None = None
+
+    def contours(self, tilt: float) -> tuple[np.ndarray, np.ndarray]:
+        """The drawn particles of p_λ, smoothed: axis `(m,)` and values `(m, m)`."""
+        reach = float(np.abs(self.particles).max()) * 1.1
+        axis = np.linspace(-reach, reach, _SIDE)
+        return axis, kernel_density(self.particles[TILTS.index(tilt)], axis)
+
+
+@lru_cache(maxsize=8)
+def linear(view: TiltView) -> Projection:
+    """The plane itself, or the two principal directions of p_0 and p_α together."""
+    frame, particles = view.frame, view.path.particles
+    planar = particles.shape[-1] == 2
+    placed = frame.transform(particles)
+    return Projection(
+        axes=("z₁", "z₂") if planar else ("direction 1", "direction 2"),
+        rows=np.arange(particles.shape[1]),
+        particles=placed,
+        chains=frame.transform(view.chains),
+        posterior=None if view.posterior is None else frame.transform(view.posterior),
+        kept=1.0 if planar else _kept(_fitted(particles), _fitted(placed)),
+        explained=frame.explained,
+    )
+
+
+def umap(job: Job[Projection], view: TiltView) -> None:
+    """UMAP fitted to p_0 and p_α with a fixed seed; all else is transformed, never refitted.
+
+    Source: McInnes, Healy, Melville 2018, by their package, which takes seconds to import.
+    """
+    job.progress = 0.02
+    from umap import UMAP
+
+    particles = view.path.particles[:, ::_STRIDE]
+    reducer = UMAP(n_neighbors=N_NEIGHBORS, random_state=0, n_jobs=1)
+    job.progress = 0.1
+    centre = reducer.fit_transform(_fitted(particles).numpy()).mean(0)
+    job.progress = 0.3
+    others = [view.chains.flatten(0, 1), *([] if view.posterior is None else [view.posterior])]
+    placed = []
+    for i, latents in enumerate(parts := [*particles, *others]):
+        if job.should_stop():
+            return
+        placed.append(reducer.transform(latents.numpy()) - centre)
+        job.progress = 0.3 + 0.7 * (i + 1) / len(parts)
+    at_tilts = np.stack(placed[: len(TILTS)])
+    projection = Projection(
+        axes=("UMAP 1", "UMAP 2"),
+        rows=np.arange(view.path.particles.shape[1])[::_STRIDE],
+        particles=at_tilts,
+        chains=placed[len(TILTS)].reshape(*view.chains.shape[:2], 2),
+        posterior=None if view.posterior is None else placed[-1],
+        kept=_kept(_fitted(particles), _fitted(at_tilts)),
+    )
+    job.publish(projection, 1.0)
+
+
+def _fitted(particles: Tensor | np.ndarray) -> Tensor:
+    """p_0's and p_α's rows of `(L, n, ...)`, one after the other."""
+    particles = torch.as_tensor(particles)
+    return torch.cat([particles[0], particles[TILTS.index(1.0)]])
+
+
+def _kept(latents: Tensor, points: Tensor) -> float:
+    return float(trustworthiness(latents.numpy(), points.numpy(), n_neighbors=N_NEIGHBORS))
