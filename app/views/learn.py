@@ -35,8 +35,6 @@ def _pick_step() -> int:
         key=_STEP,
         label_visibility="collapsed",
     )
-    if st.session_state.get(_LAST, chosen) != chosen:
-        st.query_params.clear()  # of the controls of the step before
     st.session_state[_LAST] = st.query_params["step"] = chosen
     return _SLUGS.index(chosen)
 
