@@ -1,0 +1,70 @@
+"""The Tilted prior page in a real Chromium."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+Open = Callable[..., Any]
+NUMBER = "() => document.querySelector('[data-testid=stMetricValue]').innerText"
+PLOT = ".js-plotly-plot .nsewdrag"
+
+
+def _settled(page: Any) -> Any:
+    """The page once the aggregate posterior is there too."""
+    page.get_by_text("Inferring").wait_for(state="detached", timeout=120_000)
+    page.get_by_text("aggregate posterior").first.wait_for(timeout=60_000)
+    return page
+
+
+def test_umap_is_fitted_on_request_and_says_what_it_loses(open_page: Open) -> None:
+    page = _settled(open_page("tilted-prior?model=digits", wait_for=PLOT))
+    assert page.get_by_text(re.compile(r"of the variance, trustworthiness 0\.\d\d")).is_visible()
+    page.get_by_role("radio", name="UMAP").or_(
+        page.get_by_role("button", name="UMAP")
+    ).first.click()
+    page.get_by_text("Fitting UMAP").wait_for(timeout=30_000)
+    page.get_by_text("UMAP of p₀ and p_α together").wait_for(timeout=240_000)
+    page.get_by_text("Fitting UMAP").wait_for(state="detached", timeout=30_000)
+    page.wait_for_url(re.compile("frame=UMAP"))
+    assert page.get_by_text("UMAP 1").first.is_visible()
+
+
+def test_layers_have_a_place_in_the_address(open_page: Open) -> None:
+    page = _settled(open_page("tilted-prior?model=digits&contours=true", wait_for=PLOT))
+    legend = page.locator(".legendtext")
+    assert legend.get_by_text("contours of").is_visible()
+    for label in ("Colour by energy", "Chains"):
+        page.locator("label").filter(has_text=label).first.click()
+    page.wait_for_url(re.compile("(?=.*energies=true)(?=.*paths=true)"))
+    legend.get_by_text("6 chains").wait_for(timeout=30_000)
+    page.get_by_text("−f(z)").first.wait_for(timeout=30_000)
+
+
+def test_nonsense_in_the_address_falls_back(open_page: Open) -> None:
+    page = open_page("tilted-prior?model=digits&tilt=9&frame=../x&paths=7", wait_for=PLOT)
+    assert page.get_by_text("samples of p_λ, decoded").is_visible()
+    assert not page.get_by_role("alert").count()
+
+
+def test_another_tilt_is_there_at_once(open_page: Open) -> None:
+    """Key to new numbers; prints the median, bounds the quickest: the machine may be busy."""
+    page = _settled(open_page("tilted-prior?model=pinwheel&tilt=0.2", wait_for=PLOT))
+    page.get_by_role("slider").first.focus()
+    times = []
+    for _ in range(9):
+        before = page.evaluate(NUMBER)
+        start = page.evaluate("() => performance.now()")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(f"(before) => ({NUMBER})() !== before", arg=before)
+        times.append(page.evaluate("() => performance.now()") - start)
+    print(f"another tilt: median {median(times):.0f} ms of {len(times)}")
+    assert min(times) < 800
+
+
+def test_a_narrow_page_is_not_cut_off(open_page: Open) -> None:
+    options = {"color_scheme": "dark", "viewport": {"width": 400, "height": 900}}
+    page = _settled(open_page("tilted-prior?model=pinwheel", wait_for=PLOT, **options))
+    assert page.evaluate("() => document.body.scrollWidth - document.body.clientWidth") <= 0
