@@ -23,8 +23,7 @@ test: $(READY)
 
 existing-environment:
 	@test -x "$(RUN)" || { echo "VENV=$(VENV) is no virtual environment: $(RUN) does not exist"; exit 1; }
-	@$(RUN) -c "import torchvision, lightning_fabric, sklearn, tyro, rich, streamlit, plotly, arviz_stats, scipy, torchmetrics, torch_fidelity, msgspec, safetensors, pytest, imageio_ffmpeg" \
-	@$(RUN) -c "import importlib.util, torchvision, lightning_fabric, sklearn, tyro, rich, streamlit, plotly, arviz_stats, msgspec, safetensors, pytest; assert importlib.util.find_spec('umap')" \
+	@$(RUN) -c "import torchvision, lightning_fabric, sklearn, tyro, rich, streamlit, plotly, arviz_stats, scipy, torchmetrics, torch_fidelity, msgspec, safetensors, pytest, imageio_ffmpeg; from importlib.metadata import version; version('umap-learn')" \
 		|| { echo "VENV=$(VENV) lacks something of requirements.txt: $(RUN) -m pip install -r requirements.txt"; exit 1; }
 
 .venv/ready: requirements.txt

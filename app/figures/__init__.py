@@ -2,13 +2,10 @@
 
 from app.figures.chains import autocorrelations, energy_profile
 from app.figures.compare import overlaid_profiles
-from app.figures.curves import kl_curve, log_prob_curve
 from app.figures.curves import energy_curve, kl_curve, log_prob_curve
-from app.figures.latents import log_partition_curve, points, projection
+from app.figures.latents import Cloud, log_partition_curve, points, projection
 from app.figures.style import FOLLOWED, GAUSSIAN, MEDIAN, OTHER, POSTERIOR, TILTED
 from app.figures.training import CHARTS, energies_by_iteration, training_curves
-from app.figures.latents import Cloud, log_partition_curve, points, projection
-from app.figures.style import FOLLOWED, GAUSSIAN, MEDIAN, POSTERIOR, TILTED
 
 __all__ = [
     "CHARTS",
@@ -25,8 +22,8 @@ __all__ = [
     "energy_profile",
     "kl_curve",
     "log_partition_curve",
-    "overlaid_profiles",
     "log_prob_curve",
+    "overlaid_profiles",
     "points",
     "projection",
     "training_curves",

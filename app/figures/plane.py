@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import hex_to_rgb
 
-from app.figures.style import DATA
+from app.figures.style import DATA, FOLLOWED, TILTED
 
 LATENT, OBSERVED = ("z₁", "z₂"), ("x₁", "x₂")
 
@@ -65,7 +65,7 @@ def signed(figure: go.Figure, axis: np.ndarray, values: np.ndarray, limit: float
         z=values,
         zmin=-limit,
         zmax=limit,
-        colorscale=[[0, _rgba("#0072B2", 0.95)], [0.5, _rgba("#808080", 0)], [1, "#D55E00"]],
+        colorscale=[[0, _rgba(TILTED, 0.95)], [0.5, _rgba(DATA, 0)], [1, FOLLOWED]],
         zsmooth="best",
         colorbar={"thickness": 8, "len": 0.5, "x": 0.99, "xanchor": "right", "outlinewidth": 0},
         hoverinfo="skip",

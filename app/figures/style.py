@@ -11,7 +11,6 @@ FOLLOWED = "#D55E00"
 GAUSSIAN = "#009E73"
 POSTERIOR = "#E69F00"
 OTHER = "#CC79A7"  # the second of two that are compared
-DATA = "#8A8F94"
 DATA = CHAINS = "#8A8F94"
 
 

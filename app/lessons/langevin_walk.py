@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import cache
 from app.figures import plane
-from app.figures.style import CHAINS, FOLLOWED, TILTED
+from app.figures.style import CHAINS, FOLLOWED, OTHER, TILTED
 from app.lessons.controls import step_slider
 from app.lessons.lesson import Lesson
 from app.studies import toy, toy_chains
@@ -57,7 +57,7 @@ def draw() -> str:
     plane.dots(latent, z, CHAINS, f"{len(z)} chains", size=7, opacity=1)
     plane.arrows(latent, z, walk.drift[step], FOLLOWED, "drift s ∇log p")
     if noisy:
-        plane.arrows(latent, z + walk.drift[step], walk.noise[step], "#CC79A7", "noise √(2s) ε")
+        plane.arrows(latent, z + walk.drift[step], walk.noise[step], OTHER, "noise √(2s) ε")
     left.plotly_chart(latent, key="latent")
     observed = plane.plane("what they decode to", plane.OBSERVED, toy.DATA_EXTENT)
     plane.data(observed, cache.computed(toy.passage).data)
