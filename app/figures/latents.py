@@ -63,13 +63,17 @@ def projection(
         )
     titled(figure, "", *axes)
     span = None if extent is None else [-extent, extent]
+    within = {"domain": [0, 0.86], "range": span, "zeroline": False, "showgrid": False}
+    within |= {"constrain": "domain"}
     bare = {"showticklabels": False, "showgrid": False, "zeroline": False}
     figure.update_layout(
         barmode="overlay",
-        height=560,
+        height=600,
         dragmode="lasso",
-        xaxis={"domain": [0, 0.86], "range": span, "zeroline": False},
-        yaxis={"domain": [0, 0.86], "range": span, "scaleanchor": "x", "zeroline": False},
+        legend={"y": -0.12, "x": 0, "xanchor": "left", "yanchor": "top", "itemsizing": "constant"},
+        margin_t=10,
+        xaxis=within,
+        yaxis={"scaleanchor": "x", "constraintoward": "top", **within},
         xaxis2={"domain": [0.88, 1], **bare},
         yaxis2={"domain": [0.88, 1], **bare},
     )
@@ -81,7 +85,7 @@ def _add_cloud(figure: go.Figure, name: str, cloud: Cloud) -> None:
     marker = {"color": cloud.color, "size": 5, "opacity": 0.55}
     if cloud.energy is not None:
         low, high = np.quantile(cloud.energy, [0.02, 0.98])
-        bar = {"title": "−f(z)", "thickness": 10, "len": 0.5, "y": 0.3, "x": 0.9}
+        bar = {"title": "−f(z)", "thickness": 10, "len": 0.5, "y": 0.4, "x": 1.02}
         marker |= {"color": cloud.energy, "colorscale": "Viridis", "cmin": low, "cmax": high}
         marker |= {"colorbar": bar, "opacity": 0.85}
     figure.add_scattergl(

@@ -67,7 +67,7 @@ def signed(figure: go.Figure, axis: np.ndarray, values: np.ndarray, limit: float
         zmax=limit,
         colorscale=[[0, _rgba(TILTED, 0.95)], [0.5, _rgba(DATA, 0)], [1, FOLLOWED]],
         zsmooth="best",
-        colorbar={"thickness": 8, "len": 0.5, "x": 0.99, "xanchor": "right", "outlinewidth": 0},
+        colorbar={"thickness": 8, "len": 0.6, "x": 1, "outlinewidth": 0},
         hoverinfo="skip",
     )
 

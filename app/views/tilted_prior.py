@@ -18,6 +18,7 @@ from lebm.model import LatentEBM
 from train.pictures import mosaic
 
 _SHOWN = 36
+_DRAWN = "tilt.drawn"
 
 
 def page() -> None:
@@ -38,7 +39,8 @@ def page() -> None:
 
 
 def _watch(job: Job[TiltView], entry: ModelEntry, model: LatentEBM) -> None:
-    """Show what there is, twice a second while more is to come."""
+    """Show what there is, and again when there is more."""
+    st.session_state[_DRAWN] = _state(job)  # by this run; polls compare until it is the latest
 
     @st.fragment(run_every=0.5 if job.running else None)
     def progress() -> None:
@@ -46,7 +48,7 @@ def _watch(job: Job[TiltView], entry: ModelEntry, model: LatentEBM) -> None:
         if job.running:
             what = "Annealing" if job.latest is None else "Inferring the aggregate posterior"
             st.progress(job.progress, what)
-        if (not job.running or job.latest is not None) and _is_new(job):
+        if _state(job) != st.session_state[_DRAWN]:
             st.rerun()
 
     progress()
@@ -56,12 +58,9 @@ def _watch(job: Job[TiltView], entry: ModelEntry, model: LatentEBM) -> None:
         _show(job.latest, entry, model)
 
 
-def _is_new(job: Job[TiltView]) -> bool:
-    """Whether the page has not been drawn yet with what the job holds now."""
-    state = (id(job.latest), job.running)
-    fresh = st.session_state.get("tilt.drawn") != state
-    st.session_state["tilt.drawn"] = state
-    return fresh
+def _state(job: Job[TiltView]) -> tuple[int, bool]:
+    """What a page drawn from the job depends on."""
+    return id(job.latest), job.running
 
 
 @st.fragment
@@ -146,14 +145,15 @@ def _pick_frame(view: TiltView, entry: ModelEntry) -> Projection:
 
 
 def _watch_umap(job: Job[Projection]) -> None:
-    @st.fragment(run_every=0.5 if job.running else None)
+    running = job.running
+
+    @st.fragment(run_every=0.5 if running else None)
     def progress() -> None:
         job.watch()
         if job.running:
             st.progress(job.progress, "Fitting UMAP; until then the principal directions")
-        elif st.session_state.get("tilt.umap") != id(job):
-            st.session_state["tilt.umap"] = id(job)
-            st.rerun()
+        elif running:
+            st.rerun()  # with what was fitted, and without polling
 
     progress()
     if job.error:
@@ -197,11 +197,11 @@ def _pick_layers() -> tuple[bool, bool, bool]:
     """Whether to draw contours, colours by energy, and chains."""
     layers = {
         "contours": ("Contours", "Lines of equal density of p_λ"),
-        "energies": ("Colour by energy", "Points of p_λ by −f(z): low is likelier than under p₀"),
+        "energies": ("Colour by energy", "Points of p_λ by −f(z): low is where the tilt adds mass"),
         "paths": ("Chains", f"{tilt.N_CHAINS} prior chains at λ = 1 from noise (ring) to their "
                   "end (dot); chains 0 to 5 of the Chains page with seed 0"),
     }  # fmt: skip
-    columns = st.columns(len(layers))
+    columns = st.columns([2, 3, 2])
     return tuple(
         column.toggle(label, key=key, bind="query-params", help=help_line)
         for column, (key, (label, help_line)) in zip(columns, layers.items(), strict=True)
