@@ -69,39 +69,38 @@ def learn(job: Job[Learned], learning_rate: float, n_steps: int) -> None:
         learning_rate: Adam's.
         n_steps: K_0 of the prior chains.
     """
-    model, card = untilted(toy().light), toy().card
+    model = untilted(toy().light)
     optimizer = torch.optim.Adam(model.prior.parameters(), learning_rate, betas=(0.5, 0.999))
     generator = torch.Generator().manual_seed(0)
-    sampler = replace(card.prior_sampler, n_steps=n_steps)
-    before = _log_prob(model)
-    learned = Learned(field(before.exp(), _GRID), judged=((0, log_prob_x(before.exp(), _GRID)),))
+    before = _log_prob(model).exp()
+    learned = Learned(field(before, _GRID), judged=((0, log_prob_x(before, _GRID)),))
     for number in range(1, N_UPDATES + 1):
         if job.should_stop():
             return
-        x = toy().train[torch.randint(len(toy().train), (BATCH,), generator=generator)]
-        start_plus, start_minus = (
-            model.prior.sample_base(BATCH, generator=generator) for _ in range(2)
-        )
-        z_plus = langevin.sample(
-            model.posterior_density(x), start_plus, card.posterior_sampler, generator=generator
-        )
-        z_minus = langevin.sample(model.prior_density(), start_minus, sampler, generator=generator)
+        z_plus, z_minus = _samples(model, n_steps, generator)
         optimizer.zero_grad()
         prior_loss(model.prior, z_plus, z_minus).backward()
         optimizer.step()
-        after = _log_prob(model)
-        update = Update(
-            field(after.exp(), _GRID),
-            field(after.exp() - before.exp(), _GRID),
-            z_plus.numpy(),
-            z_minus.numpy(),
-        )
-        before = after
-        judged = learned.judged
-        if number % JUDGE_EVERY == 0:
-            judged += ((number, log_prob_x(after.exp(), _GRID)),)
-        learned = replace(learned, updates=(*learned.updates, update), judged=judged)
+        after = _log_prob(model).exp()
+        change = field(after - before, _GRID)
+        update = Update(field(after, _GRID), change, z_plus.numpy(), z_minus.numpy())
+        judged = ((number, log_prob_x(after, _GRID)),) if number % JUDGE_EVERY == 0 else ()
+        learned = Learned(learned.start, (*learned.updates, update), learned.judged + judged)
         job.publish(learned, number / N_UPDATES)
+        before = after
+
+
+def _samples(model: LatentEBM, n_steps: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Steps 1 to 3 of Algorithm 1: z⁺ of a mini-batch and as many z⁻, each `(BATCH, 2)`."""
+    card, points = toy().card, toy().train
+    x = points[torch.randint(len(points), (BATCH,), generator=generator)]
+    starts = [model.prior.sample_base(BATCH, generator=generator) for _ in range(2)]
+    z_plus = langevin.sample(
+        model.posterior_density(x), starts[0], card.posterior_sampler, generator=generator
+    )
+    sampler = replace(card.prior_sampler, n_steps=n_steps)
+    z_minus = langevin.sample(model.prior_density(), starts[1], sampler, generator=generator)
+    return z_plus, z_minus
 
 
 @torch.no_grad()
