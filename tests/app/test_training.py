@@ -124,6 +124,7 @@ def test_a_killed_run_was_interrupted_and_can_be_rewound(
     name = training.rewind(run, ["--seed", "5", "--lr-scale", "0.1"])
     assert name == "tiny-2"
     saved = int(RunDir(folder).checkpoints()[-1].stem.removeprefix("step-"))
+    wait_for((runs / name / "config.json").exists)  # written when the history has been copied
     wait_for(lambda: step(runs / name) > saved)
     config = RunDir(runs / name).config()
     assert config.seed == 5
