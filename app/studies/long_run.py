@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from app.jobs import Job
 from app.studies.chain_run import ChainSettings, decode
 from lebm import langevin
-from lebm.diagnostics import Snapshot, Verdict, verdict
+from lebm.diagnostics import (
+    MIN_DRAWS,
+    Mixing,
+    Snapshot,
+    Verdict,
+    autocorrelation,
+    leading_directions,
+    mixing,
+    verdict,
+)
 from lebm.model import LatentEBM
 from lebm.noise import ChainNoise
 from lebm.trajectory import Trajectory
@@ -18,6 +28,23 @@ from lebm.trajectory import Trajectory
 PIECE = 100  # steps between two looks at progress and cancellation
 MAX_PICTURES = 40  # of each chain
 MEMORY_BUDGET = 256 * 2**20  # bytes of latents that one run may keep
+_MAX_LAG = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a finished run amounts to.
+
+    Attributes:
+        verdict: the end against K_0; None for one chain, or before the run is longer than K_0.
+        mixing: convergence after K_0 of the energy and of leading directions, by name; empty
+            with fewer than `MIN_DRAWS` steps, of which it says nothing.
+        autocorrelation: of the same quantities, lags 0 to 400.
+    """
+
+    verdict: Verdict | None
+    mixing: dict[str, Mixing]
+    autocorrelation: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +57,7 @@ class LongRun:
         short_step: K_0, the length the model was trained with.
         picture_steps: the steps that were decoded.
         pictures: what they decoded to: uint8 `(P, n, h, w, c)`, or points `(P, n, 2)`.
+        judgement: what it amounts to, once it has ended.
     """
 
     model: LatentEBM
@@ -37,6 +65,7 @@ class LongRun:
     short_step: int
     picture_steps: tuple[int, ...]
     pictures: np.ndarray
+    judgement: Judgement | None = None
 
     @property
     def last_step(self) -> int:
@@ -52,12 +81,25 @@ class LongRun:
             examples=self.model.generate(z),
         )
 
-    @property
-    def verdict(self) -> Verdict | None:
-        """The chains at the end against the same chains at K_0; None before they are longer."""
-        if self.last_step <= self.short_step or self.trajectory.z.shape[1] < 2:
-            return None
-        return verdict(self.snapshot(self.short_step), self.snapshot(self.last_step))
+    def judge(self) -> Judgement:
+        """Compare the same chains at K_0 and at the end, and look at what lies between."""
+        long_enough = self.last_step > self.short_step and self.trajectory.z.shape[1] > 1
+        end, start = self.last_step, self.short_step
+        scalars = self._scalars()
+        return Judgement(
+            verdict(self.snapshot(start), self.snapshot(end)) if long_enough else None,
+            {name: mixing(values) for name, values in scalars.items()},
+            {name: autocorrelation(values, _MAX_LAG) for name, values in scalars.items()},
+        )
+
+    def _scalars(self) -> dict[str, Tensor]:
+        """Quantities along the chains after K_0, `(draws, n)`; none if there are too few draws."""
+        t = self.trajectory
+        energy, z = t.energy[self.short_step :], t.z[self.short_step :]
+        if len(energy) < MIN_DRAWS:
+            return {}
+        leading = leading_directions(z, min(3, z.shape[-1])).unbind(-1)
+        return {"energy": energy} | {f"direction {i}": d for i, d in enumerate(leading, 1)}
 
 
 def max_steps(model: LatentEBM, n_chains: int) -> int:
@@ -72,7 +114,7 @@ def run(
     short_step: int,
     picture_every: int,
 ) -> None:
-    """Take `settings.n_steps` steps, publishing what there is after every `PIECE`.
+    """Take `settings.n_steps` steps, publishing what there is after every `PIECE`; then judge.
 
     Args:
         job: where to publish; when it is to stop, what there is stays.
@@ -100,3 +142,5 @@ def run(
         trajectory = trajectory.extend(later)
         done = LongRun(model, trajectory, short_step, tuple(steps), np.concatenate(pictures))
         job.publish(done, trajectory.state.step / max(n_steps, 1))
+    if job.latest is not None:
+        job.publish(replace(job.latest, judgement=job.latest.judge()), 1.0)

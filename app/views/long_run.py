@@ -15,9 +15,9 @@ from app.sidebar import Length, chain_settings, pick_model
 from app.studies import long_run
 from app.studies.chain_run import ChainSettings, Segment
 from app.studies.export import Film
-from app.studies.long_run import LongRun
+from app.studies.long_run import Judgement, LongRun
 from app.studies.recipe import recipe_of
-from lebm.diagnostics import MIN_DRAWS, Verdict, autocorrelation, leading_directions, mixing
+from lebm.diagnostics import MIN_DRAWS, Verdict
 from lebm.model import LatentEBM
 from train.pictures import mosaic
 
@@ -91,7 +91,7 @@ def _watch(job_id: str, job: Job[LongRun], entry: ModelEntry, settings: ChainSet
         if job.error:
             st.error(f"The chain could not go on: {job.error}")
         if job.latest is not None:
-            _show(job.latest, final=not running)
+            _show(job.latest)
             if not running:
                 _offer(job.latest, entry, settings)
         if not running and st.session_state.get(_SEEN) != id(job):
@@ -104,17 +104,17 @@ def _watch(job_id: str, job: Job[LongRun], entry: ModelEntry, settings: ChainSet
     show()
 
 
-def _show(run: LongRun, *, final: bool) -> None:
-    t = run.trajectory
+def _show(run: LongRun) -> None:
+    t, judgement = run.trajectory, run.judgement
     if t.failures:
         st.warning(f"{len(t.failures)} chains were stopped; the first: {t.failures[0]}.")
-    if final and (verdict := run.verdict) is not None:
-        _show_verdict(verdict)
+    if judgement is not None and judgement.verdict is not None:
+        _show_verdict(judgement.verdict)
     _show_pictures(run)
     profile = figures.energy_profile(t.steps.numpy(), t.energy.numpy(), run.short_step)
     st.plotly_chart(profile, key="profile")
-    if final:
-        _show_mixing(run)
+    if judgement is not None:
+        _show_mixing(judgement, run.short_step)
 
 
 def _offer(run: LongRun, entry: ModelEntry, settings: ChainSettings) -> None:
@@ -171,25 +171,17 @@ def _show_pictures(run: LongRun) -> None:
     )
 
 
-def _show_mixing(run: LongRun) -> None:
-    t = run.trajectory
-    energy, z = t.energy[run.short_step :], t.z[run.short_step :]
-    if len(energy) < MIN_DRAWS:
+def _show_mixing(judgement: Judgement, short_step: int) -> None:
+    rows = judgement.mixing
+    if not rows:
         st.info(
-            f"R-hat and effective sample sizes say nothing on {len(energy)} steps after K₀, and "
-            f"never on a short run alone: they compare what chains do once they have forgotten "
-            f"their start. Take at least {run.short_step + MIN_DRAWS} steps."
+            f"R-hat and effective sample sizes say nothing on fewer than {MIN_DRAWS} steps after "
+            "K₀, and never on a short run alone: they compare what chains do once they have "
+            f"forgotten their start. Take at least {short_step + MIN_DRAWS} steps."
         )
         return
-    quantities = {"energy": energy}
-    leading = leading_directions(z, min(3, z.shape[-1]))
-    quantities |= {f"direction {i + 1}": leading[..., i] for i in range(leading.shape[-1])}
     left, right = st.columns(2)
-    left.plotly_chart(
-        figures.autocorrelations({n: autocorrelation(q, 400) for n, q in quantities.items()}),
-        key="autocorrelation",
-    )
-    rows = {name: mixing(values) for name, values in quantities.items()}
+    left.plotly_chart(figures.autocorrelations(judgement.autocorrelation), key="autocorrelation")
     right.markdown("**Convergence after K₀** (ArviZ, rank-normalised)")
     right.dataframe(
         {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -9,6 +10,7 @@ from app.studies import long_run
 from app.studies.chain_run import ChainRun, ChainSettings
 from app.studies.frame import latent_plane
 from app.studies.long_run import LongRun
+from lebm.diagnostics import mixing
 from lebm.model import LatentEBM, ModelConfig
 
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
@@ -39,15 +41,26 @@ def test_pictures_are_those_of_their_steps(build: Build) -> None:
 
 def test_the_verdict_compares_the_short_run_with_the_end(build: Build) -> None:
     run = _finished(build(IMAGES))
-    assert run.verdict is not None
+    assert run.judgement is not None
+    assert run.judgement.verdict == run.judge().verdict
+    assert run.judgement.mixing == {}  # 230 steps say nothing
     assert torch.equal(run.snapshot(20).energy, run.trajectory.energy[20])
     assert run.last_step == 250
 
 
 def test_one_chain_or_a_short_one_has_no_verdict(build: Build) -> None:
     model = build(IMAGES)
-    assert _finished(model, ChainSettings(1, 250, 0.05, 1.0, 3)).verdict is None
-    assert _finished(model, ChainSettings(4, 20, 0.05, 1.0, 3)).verdict is None
+    assert _finished(model, ChainSettings(1, 250, 0.05, 1.0, 3)).judge().verdict is None
+    assert _finished(model, ChainSettings(4, 20, 0.05, 1.0, 3)).judge().verdict is None
+
+
+def test_a_longer_run_is_judged_by_what_follows_the_short_one(build: Build) -> None:
+    run = _finished(build(IMAGES), replace(SETTINGS, n_steps=600))
+    assert run.judgement is not None
+    assert list(run.judgement.mixing) == ["energy", *(f"direction {i}" for i in (1, 2, 3))]
+    energy = run.trajectory.energy[20:]
+    assert run.judgement.mixing["energy"] == mixing(energy)
+    assert run.judgement.autocorrelation["energy"].shape == (401,)
 
 
 def test_a_cancelled_run_keeps_its_steps(build: Build) -> None:
