@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from explorer import CHROMIUM, FLAGS, serving
 from streamlit.testing.v1 import AppTest
 
 from app.models import ModelEntry
@@ -17,7 +18,6 @@ from lebm import checkpoint
 from lebm.checkpoint import ModelCard
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
-from tests.app.explorer import CHROMIUM, FLAGS, serving
 
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
 SAMPLER = LangevinConfig(n_steps=6, step_size=0.05)

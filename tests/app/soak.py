@@ -1,6 +1,6 @@
 """Many browsers at once, stepping chains for minutes: is anything refused, does memory grow?
 
-    python -m tests.app.soak --sessions 20 --minutes 3
+    python tests/app/soak.py --sessions 20 --minutes 3
 
 Each session opens the Chains page with a seed of its own and clicks "+1", then "+10", again and
 again, and from time to time starts a chain anew. Prints a row a quarter of a minute and a verdict.
@@ -19,9 +19,8 @@ from statistics import median
 from typing import Any
 
 import tyro
+from explorer import CHROMIUM, FLAGS, serving
 from playwright.sync_api import Error, sync_playwright
-
-from tests.app.explorer import CHROMIUM, FLAGS, serving
 
 RESTART_EVERY = 40  # clicks of one session between two new chains
 GROWTH = 0.10  # of the server's memory after warm-up, beyond which it is not flat
@@ -41,7 +40,7 @@ class Options:
 
 def main() -> int:
     """Returns 0 if no session met an error and memory stayed flat after the warm-up."""
-    options = tyro.cli(Options, prog="python -m tests.app.soak")
+    options = tyro.cli(Options, prog="python tests/app/soak.py")
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as (address, server):
         return _soak(options, address, server)
 
