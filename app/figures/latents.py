@@ -68,7 +68,7 @@ def projection(
     bare = {"showticklabels": False, "showgrid": False, "zeroline": False}
     figure.update_layout(
         barmode="overlay",
-        height=600,
+        height=540,
         dragmode="lasso",
         legend={"y": -0.12, "x": 0, "xanchor": "left", "yanchor": "top", "itemsizing": "constant"},
         margin_t=10,

@@ -18,12 +18,15 @@ from app.studies import long_run
 from app.studies.chain_run import ChainSettings
 from lebm import zoo
 
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
 # In the page: `root` is the player's shadow root.
 PLAYER = """const hosts = [...document.querySelectorAll('*')].map((e) => e.shadowRoot);
 const root = hosts.find((shadow) => shadow?.querySelector('.player'));
 const shown = () => root.querySelector('.counter').textContent;
 const frame = () => new Promise(requestAnimationFrame);
 """
+IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 COUNT_SENT = """() => {
   window.sent = 0;
   const send = WebSocket.prototype.send;
@@ -113,21 +116,25 @@ def test_scrubbing_and_playing_ask_the_server_nothing(
 
 
 def test_pages_open_quickly(open_page: Callable[..., Any], table: Callable[..., None]) -> None:
-    """From the click to the page's heading and an idle script, once each page has been visited."""
+    """From the click to another heading and an idle script, once each page has been visited."""
     page = open_page("?model=mnist")
+    heading = page.get_by_role("heading", level=2).first
     names = page.get_by_test_id("stTopNavLink").all_inner_texts()
     assert len(names) > 2
     times = []
     for _ in range(2):  # the first round imports each page's libraries
         for name in names[1:] + names[:1]:
-            start = time.perf_counter()
+            before, start = heading.inner_text(), time.perf_counter()
             page.get_by_test_id("stTopNavLink").filter(has_text=name).click()
-            page.get_by_role("heading", name=name, level=2).wait_for(timeout=30_000)
-            page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+            sync_api.expect(heading).not_to_have_text(before, timeout=60_000)
+            page.wait_for_selector(IDLE)
             times.append((time.perf_counter() - start, name))
-    seconds, name = max(times[len(names) :])
-    table("page switch, the slowest", f"{seconds:.2f} s ({name})", "1 s")
-    assert seconds < 10
+            page.wait_for_timeout(500)
+    seconds = sorted(seconds for seconds, _ in times[len(names) :])
+    slowest, name = max(times[len(names) :])
+    row = f"{median(seconds):.2f} s (median of {len(names)}; {name} {slowest:.2f})"
+    table("page switch", row, "1 s")
+    assert slowest < 15
 
 
 def test_a_long_run_of_2500_steps(table: Callable[..., None]) -> None:
