@@ -29,7 +29,7 @@ Chosen = tuple[ModelEntry, LatentEBM, ModelCard]
 def pick_model(
     side: str = "",
     where: DeltaGenerator | None = None,
-    sampler: Callable[[ModelCard], LangevinConfig] = attrgetter("prior_sampler"),
+    chain: Chain | None = None,
 ) -> Chosen | None:
     """The chosen model; None, with a sentence on the page, if it cannot be opened.
 
@@ -37,7 +37,8 @@ def pick_model(
         side: "" for the page's model; "2" for the second one of a comparison. It ends the
             control's key in the address.
         where: a container for the control; None is the sidebar.
-        sampler: the chain of its card whose steps and step size the page starts from.
+        chain: the one of its chains whose steps and step size the page starts from; None is
+            the prior's.
     """
     key = f"model{side}"
     if _OPENED not in st.session_state:
@@ -64,7 +65,7 @@ def pick_model(
             _open_your_own(opened, chosen)
     loaded = _load(entries[chosen])
     if loaded is not None and not side:
-        follow_model(chosen, sampler(loaded[2]))
+        follow_model(chosen, loaded[2], chain or PRIOR)
     return loaded
 
 
@@ -160,26 +161,45 @@ class Count:
     help: str = "How many chains run side by side, each with noise of its own."
 
 
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One of a model's own chains, from which a page starts.
+
+    Pages that start from different chains keep their settings apart: what suits a prior chain is
+    far too coarse for a posterior one.
+    """
+
+    sampler: Callable[[ModelCard], LangevinConfig]
+    """Finds it on the model's card."""
+    number: str
+    """Ends the keys of its number of chains, steps and step size in the address."""
+    habit: str
+    """What the model does with it, for the help lines."""
+
+
+PRIOR = Chain(attrgetter("prior_sampler"), "", "was trained with")
+RECONSTRUCTION = Chain(attrgetter("reconstruction_sampler"), "1", "reconstructs with")
 _CHAINS = Count()
 
 
 def chain_settings(
-    own: LangevinConfig, length: Length, count: Count = _CHAINS, habit: str = "was trained with"
+    card: ModelCard, length: Length, count: Count = _CHAINS, chain: Chain = PRIOR
 ) -> ChainSettings:
     """The settings of a chain.
 
     Args:
-        own: the model's own sampler, which gives the defaults.
+        card: of the model, whose own chain gives the defaults.
         length: the control for its length.
         count: the control for the number of chains.
-        habit: what the model does with its own sampler, for the help lines.
+        chain: which of the model's chains it is.
     """
+    own, habit = chain.sampler(card), chain.habit
     with st.sidebar:
         n_chains = st.select_slider(
             count.label,
             CHAIN_COUNTS,
             count.default,
-            key="n",
+            key=f"n{chain.number}",
             bind="query-params",
             help=count.help,
         )
@@ -200,7 +220,7 @@ def chain_settings(
             value=own.step_size,
             step=0.005,
             format="%.4f",
-            key="s",
+            key=f"s{chain.number}",
             bind="query-params",
             help="In z + s·gradient + √(2s)·noise. Too large and chains overshoot; too small and "
             f"they hardly move. This model {habit} {own.step_size:g}.",
@@ -229,10 +249,12 @@ def chain_settings(
     return ChainSettings(int(n_chains), int(n_steps), step_size, temperature, int(seed))
 
 
-def follow_model(model_id: str, own: LangevinConfig) -> None:
+def follow_model(model_id: str, card: ModelCard, chain: Chain = PRIOR) -> None:
     """When a person turns to another model, take over its own steps and step size."""
-    before = st.session_state.get(_SHOWN_MODEL, model_id)
-    st.session_state[_SHOWN_MODEL] = model_id
+    shown = f"{_SHOWN_MODEL}{chain.number}"
+    before = st.session_state.get(shown, model_id)
+    st.session_state[shown] = model_id
     if before != model_id:
-        st.session_state["K"] = own.n_steps
-        st.session_state["s"] = own.step_size
+        own = chain.sampler(card)
+        st.session_state[f"K{chain.number}"] = own.n_steps
+        st.session_state[f"s{chain.number}"] = own.step_size

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from sklearn.manifold import trustworthiness
 from torch import Tensor
 
 from app.jobs import Job
@@ -106,4 +105,6 @@ def _fitted(particles: Tensor | np.ndarray) -> Tensor:
 
 
 def _kept(latents: Tensor, points: Tensor) -> float:
+    from sklearn.manifold import trustworthiness  # a second to import
+
     return float(trustworthiness(latents.numpy(), points.numpy(), n_neighbors=N_NEIGHBORS))

@@ -45,7 +45,7 @@ def page() -> None:
     if chosen is None:
         return
     entry, model, card = chosen
-    settings = chain_settings(card.prior_sampler, _LENGTH)
+    settings = chain_settings(card, _LENGTH)
     settings = replace(settings, adjusted=_metropolis("mala", settings.temperature))
     main = _main_run(entry, model, settings)
     fork = _fork_run(main, card)

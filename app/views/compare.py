@@ -37,7 +37,7 @@ def page() -> None:
     chosen = pick_model()
     if chosen is None:
         return
-    settings = chain_settings(chosen[2].prior_sampler, _LENGTH)
+    settings = chain_settings(chosen[2], _LENGTH)
     other = _other_side(chosen, settings)
     if other is None:
         return

@@ -45,7 +45,7 @@ def page() -> None:
     if chosen is None:
         return
     entry, model, card = chosen
-    settings = chain_settings(card.prior_sampler, _LENGTH)
+    settings = chain_settings(card, _LENGTH)
     if settings.n_steps > (most := long_run.max_steps(model, settings.n_chains)):
         st.info(f"{settings.n_chains} chains of this model fit {most:,} steps in memory.")
     with st.sidebar:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from operator import attrgetter
 
 import numpy as np
 import streamlit as st
@@ -15,7 +14,7 @@ from app.figures import posterior as figures
 from app.models import ModelEntry
 from app.player import player
 from app.player.payload import View, encode
-from app.sidebar import Count, Length, chain_settings, pick_model
+from app.sidebar import RECONSTRUCTION, Count, Length, chain_settings, pick_model
 from app.studies import posterior
 from app.studies.chain_run import ChainRun, ChainSettings
 from app.studies.posterior import Restarts
@@ -26,7 +25,7 @@ from train.pictures import to_uint8
 _PLAYER, _RUN, _RESTARTS = "posterior.player", "posterior.run", "posterior.restarts"
 _PAYLOAD, _VIEW = "posterior.payload", "posterior.view"
 
-_LENGTH = Length("Steps K", "K", 1, 500, 10, "Steps after which the restarts are compared.")
+_LENGTH = Length("Steps K", "K1", 1, 500, 10, "Steps after which the restarts are compared.")
 _COUNT = Count("Restarts", 9, "Chains of the same example, each from p₀ noise of its own.")
 _ALIKE = 0.25  # of the distance between two prior samples
 
@@ -39,12 +38,11 @@ def page() -> None:
         "log p(x|z) + f(z) + log p₀(z) + constant** from Gaussian noise: what they decode to turns "
         "into x. Where they end differently, x has more than one explanation."
     )
-    chosen = pick_model(sampler=attrgetter("reconstruction_sampler"))
+    chosen = pick_model(chain=RECONSTRUCTION)
     if chosen is None:
         return
     entry, model, card = chosen
-    own = card.reconstruction_sampler
-    settings = chain_settings(own, _LENGTH, _COUNT, "reconstructs with")
+    settings = chain_settings(card, _LENGTH, _COUNT, RECONSTRUCTION)
     x = pick_example(entry, model.config.data_shape)
     if x is None:
         return

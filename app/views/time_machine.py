@@ -43,8 +43,8 @@ def page() -> None:
     if (reason := undrawable(model)) is not None:
         st.error(f"{run.id} cannot be shown: {reason}.")
         return
-    follow_model(f"runs/{run.id}", card.prior_sampler)
-    settings = chain_settings(card.prior_sampler, _LENGTH)
+    follow_model(f"runs/{run.id}", card)
+    settings = chain_settings(card, _LENGTH)
     machine_id, plane = _machine_id(files, settings), cache.latent_plane(entry)
     job = cache.jobs().start(
         machine_id, lambda job: time_machine.build(job, machine_id, files, plane, settings)

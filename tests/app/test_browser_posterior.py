@@ -157,3 +157,9 @@ def test_nothing_is_cut_off_on_a_phone(open_page: Callable[..., Any], scheme: st
     overflow = "() => { const m = document.querySelector('[data-testid=stMain]');"
     assert page.evaluate(f"{overflow} return m.scrollWidth - m.clientWidth; }}") <= 0
     assert page.locator(".draw canvas").bounding_box()["width"] <= 360
+
+
+def test_settings_of_prior_chains_stay_with_them(open_page: Callable[..., Any]) -> None:
+    page = open_page("compare?model=digits")
+    page.get_by_test_id("stTopNavLink").filter(has_text="Posterior").click()
+    page.get_by_role("heading", name="9 restarts after 100 steps").wait_for(timeout=60_000)

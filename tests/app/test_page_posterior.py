@@ -74,7 +74,7 @@ def test_restarts_reconstruct_the_example_that_was_chosen(page: AppTest) -> None
 
 
 def test_the_address_sets_the_controls(page: AppTest) -> None:
-    for name, value in {"K": "9", "seed": "4", "n": "4", "T": "0.5", "s": "0.01"}.items():
+    for name, value in {"K1": "9", "seed": "4", "n1": "4", "T": "0.5", "s1": "0.01"}.items():
         page.query_params[name] = value
     settings = _run(page).settings
     assert (settings.n_steps, settings.seed, settings.n_chains) == (9, 4, 4)
@@ -83,7 +83,7 @@ def test_the_address_sets_the_controls(page: AppTest) -> None:
 
 
 def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
-    names = ("K", "seed", "n", "T", "s", "step", "chain", "curve", "i", "x", "x_from", "inv")
+    names = ("K1", "seed", "n1", "T", "s1", "step", "chain", "curve", "i", "x", "x_from", "inv")
     for name in names:
         page.query_params[name] = "../../etc/passwd"
     assert _run(page).settings.n_chains == 9
@@ -96,7 +96,7 @@ def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
 def test_another_model_brings_its_own_sampler(page: AppTest, save_run: Callable) -> None:
     save_run("mine")
     _run(page)
-    page.sidebar.number_input(key="K").set_value(33).run()
+    page.sidebar.number_input(key="K1").set_value(33).run()
     page.sidebar.selectbox(key="model").set_value("runs/mine")
     run = _run(page)
     assert (run.settings.n_steps, run.settings.step_size) == (6, 0.05)
@@ -111,7 +111,7 @@ def test_a_point_by_its_coordinates(page: AppTest) -> None:
 
 
 def test_a_single_restart_is_shown(page: AppTest) -> None:
-    page.query_params["n"] = "1"
+    page.query_params["n1"] = "1"
     _run(page)
     assert "1 restart" in page.subheader[0].value
 
@@ -180,7 +180,7 @@ def test_a_drawing_follows_to_a_model_of_another_size(page: AppTest) -> None:
 
 def test_large_pictures_and_colour_open(page: AppTest, save_run: Callable) -> None:
     save_run("faces", ModelConfig(latent_dim=4, data_shape=(3, 128, 128), width=1, prior_hidden=4))
-    for name, value in {"model": "runs/faces", "n": "4", "K": "2"}.items():
+    for name, value in {"model": "runs/faces", "n1": "4", "K1": "2"}.items():
         page.query_params[name] = value
     run = _run(page)
     assert run.examples.shape[2:] == (64, 64, 3)
@@ -188,7 +188,7 @@ def test_large_pictures_and_colour_open(page: AppTest, save_run: Callable) -> No
 
 
 def test_chains_that_diverge_are_told(page: AppTest) -> None:
-    for name, value in {"s": "2", "K": "60", "n": "4"}.items():
+    for name, value in {"s1": "2", "K1": "60", "n1": "4"}.items():
         page.query_params[name] = value
     run = _run(page)
     assert run.trajectory.failures

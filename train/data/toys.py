@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn import datasets as sk_datasets
 
 from train.data.base import Dataset, Request
 
@@ -27,7 +26,9 @@ def pinwheel(request: Request) -> Dataset:
 
 
 def two_moons(request: Request) -> Dataset:
-    points, _ = sk_datasets.make_moons(12_000, noise=0.07, random_state=0)
+    from sklearn.datasets import make_moons  # a second to import
+
+    points, _ = make_moons(12_000, noise=0.07, random_state=0)
     return _points(request.name, points)
 
 
@@ -40,6 +41,8 @@ def ring(request: Request) -> Dataset:
 
 def digits(request: Request) -> Dataset:
     """1,797 digits with grey values 0 to 16, the last 297 held out."""
-    images = sk_datasets.load_digits().images[:, None]
+    from sklearn.datasets import load_digits  # a second to import
+
+    images = load_digits().images[:, None]
     pixels = torch.from_numpy(np.round(images * (255 / 16)).astype(np.uint8))
     return Dataset(request.name, pixels[:1500], pixels[1500:])
