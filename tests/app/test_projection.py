@@ -75,7 +75,9 @@ def test_contours_are_highest_where_the_points_are() -> None:
 @pytest.fixture(scope="module")
 def placed() -> Projection:
     job: Job[Projection] = Job()
-    projection.umap(job, _view(6))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.jobs.UNWATCHED_SECONDS", np.inf)  # numba's first compilation is slow
+        projection.umap(job, _view(6))
     assert job.latest is not None
     assert job.progress == 1
     return job.latest
