@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import weakref
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from lebm import checkpoint, reference, zoo
@@ -81,8 +82,12 @@ class Opened:
     def __init__(self) -> None:
         self.entries: dict[str, ModelEntry] = {}
         self.findings: dict[str, tuple[str, ...]] = {}
-        self._folder = Path(tempfile.mkdtemp(prefix="lebm-opened-"))
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+
+    @cached_property
+    def _folder(self) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="lebm-opened-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
     def add(self, name: str, data: bytes) -> str:
         """Check a file and keep it, and of the older ones the newest `MAX_OPENED` - 1.
