@@ -1,5 +1,6 @@
 // A small drawing area. Strokes are drawn fine and sent averaged down to the model's pixels, when
-// the pen is lifted; the picture the server holds is shown when it is not what was sent last.
+// the pen is lifted; the picture the server holds is shown unless it was drawn here: a slow answer
+// to one stroke must not wipe out the next.
 
 const FINE = 320; // pixels along a side of the drawing, about
 const areas = new WeakMap();
@@ -28,6 +29,7 @@ class Area {
     this.undoButton = find("button.undo");
     this.before = []; // the picture before each stroke, at most ten
     this.pen = null; // the pointer that draws, and where it was last
+    this.known = new Set(); // pictures that were drawn or shown here
     this.canvas.addEventListener("pointerdown", (event) => this.down(event));
     this.canvas.addEventListener("pointermove", (event) => this.move(event));
     for (const end of ["pointerup", "pointercancel"]) {
@@ -42,8 +44,9 @@ class Area {
 
   receive({ side, channels, picture }) {
     const isNew = side !== this.side || channels !== this.channels;
-    if (!isNew && (this.pen || picture === this.last)) return;
-    [this.side, this.channels, this.last] = [side, channels, picture];
+    if (!isNew && (this.pen || this.known.has(picture))) return;
+    [this.side, this.channels] = [side, channels];
+    this.known.add(picture);
     this.section.dataset.channels = channels;
     this.scale = Math.ceil(FINE / side);
     this.canvas.width = this.canvas.height = side * this.scale;
@@ -137,7 +140,8 @@ class Area {
       }
     }
     const bytes = Uint8Array.from(sums, (sum) => Math.round(sum / (scale * scale)));
-    this.last = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-    this.send(this.last);
+    const picture = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+    this.known.add(picture);
+    this.send(picture);
   }
 }
