@@ -16,9 +16,19 @@ from lebm.recipe import ChainRecipe
 
 
 def _download(page: Any, key: str) -> bytes:
-    with page.expect_download(timeout=60_000) as download:
-        page.click(f".st-key-{key.replace('.', '-')} button")
-    return Path(download.value.path()).read_bytes()
+    """What the button gives; like a person, clicks again where a redrawing page lost the click."""
+    from playwright.sync_api import TimeoutError as NothingCame
+
+    button = f".st-key-{key.replace('.', '-')} button"
+    for patience in (10_000, 20_000, 40_000):
+        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        try:
+            with page.expect_download(timeout=patience) as download:
+                page.click(button)
+        except NothingCame:
+            continue
+        return Path(download.value.path()).read_bytes()
+    raise AssertionError(f"{button} was clicked three times and nothing came")
 
 
 def _open_box(page: Any, title: str) -> None:
