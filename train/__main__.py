@@ -35,6 +35,8 @@ class Resume:
     """The run's directory."""
     epochs: int | None = None
     """A new total number of epochs; without it, as the run was started."""
+    minutes: float | None = None
+    """New total minutes of learning; without them, as the run was started."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _prepare(
         console.print(f"{dataset.skipped} unreadable pictures were left out")
     console.print(
         f"{trainer.run.path}: {dataset.name}, {len(dataset.train)} examples, "
-        f"{trainer.n_steps - trainer.step} iterations to go on {trainer.fabric.device}",
+        f"{trainer.expected_steps - trainer.step} iterations to go on {trainer.fabric.device}",
         markup=False,
     )
     return trainer
@@ -118,6 +120,8 @@ def _resume(arguments: Resume) -> Trainer:
     config, state = run.config(), run.load_state()
     if arguments.epochs is not None:
         config = replace(config, epochs=arguments.epochs)
+    if arguments.minutes is not None:
+        config = replace(config, minutes=arguments.minutes)
     trainer = Trainer(config, _load(config), run, command="")
     if state is None:
         trainer.command = _command()
@@ -184,7 +188,7 @@ def _train(trainer: Trainer, console: Console) -> None:
 
         def watch(progress: Progress) -> None:
             line = _describe(progress, trainer.method.headline)
-            bar.update(task, completed=progress.step, description=line)
+            bar.update(task, completed=progress.step, total=progress.n_steps, description=line)
             if not console.is_terminal and progress.saved:
                 console.print(f"{progress.step}/{progress.n_steps} {line}", markup=False)
 

@@ -99,6 +99,9 @@ class TrainConfig:
     """Examples an iteration, m in the paper."""
     epochs: int = 10
     """Passes over the training data."""
+    minutes: float | None = None
+    """Stop earlier, after so many minutes of learning, by the run's own clock: time that other
+    programs take from a run of one CPU thread does not count, nor does saving."""
     seed: int = 0
     """Of the weights, the order of the data and all chains."""
     data_root: Path | None = None
@@ -126,6 +129,8 @@ class TrainConfig:
         for name in ("batch_size", "epochs", "save_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise ValueError(f"minutes must be above 0, not {self.minutes}")
         if not 0 <= self.prior_restart <= 1:
             raise ValueError(f"prior_restart must be from 0 to 1, not {self.prior_restart}")
         if not 0 <= self.seed < 2**63:

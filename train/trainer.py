@@ -35,6 +35,7 @@ class Progress:
 
     step: int
     n_steps: int
+    """Of the whole run, as it is expected now."""
     rate: float
     """Iterations a second since the watcher was last called."""
     metrics: dict[str, float]
@@ -71,6 +72,8 @@ class Trainer:
         ]
         self.step = 0
         self.seconds = 0.0
+        alone = config.threads == 1 and self.fabric.device.type == "cpu"
+        self._clock = time.process_time if alone else time.perf_counter
         self._stopping = False
         self._watched = (0, time.perf_counter())
         self._epoch_order: tuple[int, Tensor] = (-1, torch.empty(0))
@@ -87,21 +90,34 @@ class Trainer:
 
     @property
     def n_steps(self) -> int:
-        """Iterations in the whole run."""
+        """Iterations in the whole run, unless its minutes are over before."""
         return self.steps_per_epoch * self.config.epochs
+
+    @property
+    def expected_steps(self) -> int:
+        """As `n_steps`, by the pace so far where minutes may end the run."""
+        if self.config.minutes is None or not self.seconds:
+            return self.n_steps
+        return min(self.n_steps, math.ceil(self.step * 60 * self.config.minutes / self.seconds))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch was reached or the minutes are over."""
+        minutes = math.inf if self.config.minutes is None else self.config.minutes
+        return self.step >= self.n_steps or self.seconds >= 60 * minutes
 
     def stop(self) -> None:
         """Ask `fit` to save and return after the iteration under way; safe in a signal handler."""
         self._stopping = True
 
     def fit(self, watch: Callable[[Progress], None] | None = None) -> bool:
-        """Learn until the last epoch, from wherever the run stands.
+        """Learn until the run is finished, from wherever it stands.
 
         Args:
             watch: called after each iteration that is logged or saved.
 
         Returns:
-            Whether the last epoch was reached; False after `stop`.
+            Whether the run is finished; False after `stop`.
 
         Raises:
             DivergedRun: if the loss or a chain diverges.
@@ -113,31 +129,30 @@ class Trainer:
                 CsvLog(self.run.path / "evaluation.csv", self.step) as evaluation_log,
             ):
                 stopped = False
-                while self.step < self.n_steps and not stopped:
+                while not self.finished and not stopped:
                     stopped = self._advance(metrics_log, evaluation_log, watch or (lambda _: None))
         except OSError as error:
             raise RunError(
                 f"step {self.step}: {self.run.path} cannot be written ({error.strerror}); make "
                 f"room or repair it and run `python -m train resume {self.run.path}`"
             ) from error
-        return self.step >= self.n_steps
+        return self.finished
 
     def _advance(
         self, metrics_log: CsvLog, evaluation_log: CsvLog, watch: Callable[[Progress], None]
     ) -> bool:
         """One iteration and what is due after it; returns whether it was saved to stop."""
-        started = time.perf_counter()
+        started = self._clock()
         scalars = self._iterate()
         self.step += 1
         if self.step % self.steps_per_epoch == 0:
             for scheduler in self.schedulers:
                 scheduler.step()
-        last = self.step == self.n_steps
-        log_due = last or self.step % self.config.log_every == 0
-        save_due = last or self.step % self.config.save_every == 0
-        stopping = self._stopping
         metrics = self._metrics(scalars)  # raises rather than saves what has diverged
-        self.seconds += time.perf_counter() - started
+        self.seconds += self._clock() - started
+        log_due = self.finished or self.step % self.config.log_every == 0
+        save_due = self.finished or self.step % self.config.save_every == 0
+        stopping = self._stopping
         if log_due:
             metrics_log.add(self._stamp() | metrics)
         if save_due:
@@ -147,7 +162,7 @@ class Trainer:
         if log_due or save_due:
             rate = (self.step - self._watched[0]) / (time.perf_counter() - self._watched[1])
             self._watched = (self.step, time.perf_counter())
-            watch(Progress(self.step, self.n_steps, rate, metrics, save_due))
+            watch(Progress(self.step, self.expected_steps, rate, metrics, save_due))
         return stopping
 
     def _iterate(self) -> dict[str, Tensor]:

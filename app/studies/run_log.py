@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import threading
 from dataclasses import dataclass
@@ -104,8 +105,8 @@ class Pace:
         return min(1.0, self.step / self.n_steps) if self.n_steps else 0.0
 
 
-def pace(metrics: Columns, epochs: int) -> Pace:
-    """Of a run with these metrics and as many epochs in all."""
+def pace(metrics: Columns, epochs: int, minutes: float | None = None) -> Pace:
+    """Of a run with these metrics that ends after so many epochs, or minutes if they come first."""
     if not len(metrics.get("step", ())):
         return Pace(0, 0, float("nan"))
     step, epoch, seconds = (metrics[name] for name in ("step", "epoch", "seconds"))
@@ -113,7 +114,10 @@ def pace(metrics: Columns, epochs: int) -> Pace:
     first = max(-len(step), -_RECENT)
     took = seconds[-1] - seconds[first]
     rate = (step[-1] - step[first]) / took if took > 0 else float("nan")
-    return Pace(int(step[-1]), per_epoch * epochs, rate)
+    n_steps = per_epoch * epochs
+    if minutes is not None and seconds[-1] > 0:
+        n_steps = min(n_steps, math.ceil(step[-1] * 60 * minutes / seconds[-1]))
+    return Pace(int(step[-1]), n_steps, rate)
 
 
 def sample_steps(run: RunDir) -> list[int]:

@@ -58,6 +58,8 @@ def other(option: Option, value, rng: random.Random):
         return rng.choice([c for c in option.choices if c != value])
     if option.type is bool:
         return not value
+    if value is None and option.type in (int, float):
+        return option.type(rng.randrange(1, 5))
     if isinstance(value, int):
         return value + rng.randrange(1, 5)
     if isinstance(value, float):

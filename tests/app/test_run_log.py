@@ -61,11 +61,14 @@ def test_what_is_no_number_is_nan(tmp_path: Path) -> None:
 def test_pace_is_that_of_the_last_rows(tmp_path: Path) -> None:
     step = np.arange(20.0, 2020, 20)
     seconds = np.where(step <= 1000, step / 2, 500 + (step - 1000) / 10)
-    now = pace({"step": step, "epoch": step / 100, "seconds": seconds}, epochs=30)
+    metrics = {"step": step, "epoch": step / 100, "seconds": seconds}
+    now = pace(metrics, epochs=30)
     assert (now.step, now.n_steps, now.share) == (2000, 3000, 2 / 3)
     assert now.rate == pytest.approx(10)
     assert now.seconds_left == pytest.approx(100)
     assert pace({}, epochs=30).n_steps == 0
+    assert pace(metrics, epochs=30, minutes=12.5).n_steps == 2500
+    assert pace(metrics, epochs=30, minutes=60).n_steps == 3000
 
 
 def test_sample_steps_are_those_with_all_pictures(tmp_path: Path) -> None:

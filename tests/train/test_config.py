@@ -17,6 +17,8 @@ from train.config import OptimizerConfig, RAEConfig
         ("batch_size", 0),
         ("epochs", 0),
         ("epochs", -3),
+        ("minutes", 0),
+        ("minutes", float("nan")),
         ("save_every", 0),
         ("log_every", 0),
         ("seed", -1),

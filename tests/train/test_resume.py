@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 import torch
@@ -91,6 +92,21 @@ def test_a_finished_run_can_be_trained_for_longer(
     assert resume(longer, points, tmp_path / "pieces").fit()
     whole, pieces = (read_csv(tmp_path / n / "metrics.csv") for n in ("whole", "pieces"))
     assert whole == pieces
+
+
+def test_minutes_end_a_run_and_more_minutes_go_on(
+    start, resume, make_config, points, tmp_path, same_run
+):
+    """By a clock on which each iteration takes a second."""
+    whole = make_config(save_every=6, epochs=2)
+    start(whole, points, tmp_path / "whole").fit()
+    short, longer = (replace(whole, minutes=minutes) for minutes in (0.1, 1.0))
+    for begin, config, end in ((start, short, 6), (resume, longer, 14)):
+        trainer = begin(config, points, tmp_path / "pieces")
+        trainer._clock = count().__next__
+        assert trainer.fit()
+        assert trainer.step == trainer.expected_steps == end
+    assert same_run(tmp_path / "whole", tmp_path / "pieces")
 
 
 def test_a_finished_run_that_is_resumed_stays_as_it_is(
