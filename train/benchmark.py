@@ -6,13 +6,11 @@ Both sides have the same networks and take the same steps; the plain side is
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
-from datetime import date
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,16 +23,15 @@ from torch.nn.functional import linear
 from torch.optim import Adam
 
 from lebm import langevin, zoo
-from lebm.checkpoint import atomic_write
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 from lebm.noise import ChainNoise
-from train import data, eager_reference, precision
+from train import data, eager_reference, precision, records
 from train.cards import hardware
 from train.config import TrainConfig
 from train.contest import HEADER, Contest, Row, timed, weighed
 from train.methods import METHODS
-from train.precision import posterior_chain
+from train.precision import Precision, posterior_chain
 from train.presets import PRESETS, PRIOR
 
 _SHORT_RUN = LangevinConfig(n_steps=20, step_size=0.005)  # the paper's K_1, from noise
@@ -47,6 +44,17 @@ ITERATIONS: dict[str, TrainConfig] = {
     "persistent": _MNIST,
     "VAE beside plain short run": replace(_MNIST, method="vae", posterior_sampler=_SHORT_RUN),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What one call of the command found."""
+
+    torch: str
+    repetitions: int
+    minutes: float
+    rows: list[Row]
+    precision: Precision
 
 
 def main(
@@ -70,7 +78,7 @@ def main(
     if threads:
         torch.set_num_threads(threads)
     started, place = time.perf_counter(), torch.device(device)
-    where = f"{hardware(place)}, torch {torch.__version__}, {date.today()}"
+    where = f"{hardware(place)}, torch {torch.__version__}"
     print(f"{where}; medians of {repetitions}, alternating, after warm-up\n\n{HEADER}")
     rows = []
     for row in _rows(place, repetitions):
@@ -80,9 +88,8 @@ def main(
     minutes = (time.perf_counter() - started) / 60
     print(f"\n{compared}\n\n{minutes:.1f} minutes")
     if report is not None:
-        facts = {"where": where, "repetitions": repetitions, "minutes": minutes}
-        tables = {"rows": [asdict(row) for row in rows], "precision": asdict(compared)}
-        atomic_write(report, json.dumps(facts | tables, indent=2, ensure_ascii=False).encode())
+        found = Benchmark(str(torch.__version__), repetitions, minutes, rows, compared)
+        records.save(report, "benchmark", found, place)
     return 0
 
 

@@ -9,18 +9,16 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-import msgspec
 import torch
 import tyro
 from scipy import stats
 from torch import Tensor
 
-from lebm.checkpoint import atomic_write
-from train import cards, data, evaluation, features
+from train import cards, data, evaluation, features, records
 from train.config import TrainConfig
 from train.frechet import frechet_distance
 from train.methods.encoders import Autoencoder
@@ -48,7 +46,7 @@ class Options:
     seed: int = 0
     """Of samples and chains."""
     json: Path | None = None
-    """A file for every number of every run."""
+    """A file for every number of every run, those that differ in their seed together."""
 
     def __post_init__(self) -> None:
         if not self.runs:
@@ -109,8 +107,7 @@ def run(options: Options) -> str:
     extractor = _extractor(options.features)
     measured = [[_measure(t, options, extractor) for t in group] for group in groups]
     if options.json is not None:
-        rows = [asdict(m) for group in measured for m in group]
-        atomic_write(options.json, msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
+        records.save(options.json, "evaluate", measured, groups[0][0].fabric.device)
     return table(measured)
 
 
@@ -234,15 +231,24 @@ def _cost(trainer: Trainer, seed: int) -> dict[str, float]:
     return {"seconds per 1,000 samples": seconds, "gradients per sample": float(gradients)}
 
 
-def table(groups: list[list[Measured]]) -> str:
+def table(
+    groups: list[list[Measured]],
+    published: Callable[[str, str], dict[str, str]] = lambda data, method: {},
+) -> str:
     """A row a group: means, and for several seeds the half width of a 95 % interval.
 
     The interval is Student's, over seeds: it says nothing about the error of one evaluation.
+
+    Args:
+        groups: runs that differ in their seed alone, together.
+        published: data and method -> further columns, by name.
     """
     names = dict.fromkeys(name for group in groups for m in group for name in m.values)
-    header = ["data", "method", "seeds", "iterations", "minutes", *names, "images"]
+    others = [published(group[0].data, group[0].method) for group in groups]
+    columns = dict.fromkeys(name for other in others for name in other)
+    header = ["data", "method", "seeds", "iterations", "minutes", *names, "images", *columns]
     rows = [header, ["---"] * len(header)]
-    for group in groups:
+    for group, other in zip(groups, others, strict=True):
         first = group[0]
         images = f"{first.n_test:,} reconstructed"
         if first.n_samples:
@@ -252,10 +258,11 @@ def table(groups: list[list[Measured]]) -> str:
                 first.data,
                 first.method,
                 str(len(group)),
-                f"{first.iterations:,}",
+                _with_interval([m.iterations for m in group]),
                 _with_interval([m.minutes for m in group]),
                 *(_cell(group, name) for name in names),
                 images,
+                *(other.get(name, "") for name in columns),
             ]
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

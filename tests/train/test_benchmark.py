@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 import torch
 
-from train import benchmark, contest, precision
+from train import benchmark, contest, precision, records
 from train.contest import HEADER, Contest, timed, weighed
 
 CPU = torch.device("cpu")
@@ -60,12 +59,11 @@ def test_the_command_prints_and_writes_every_row(monkeypatch, tmp_path, capsys):
     short = type(config)(2, config.step_size)
     monkeypatch.setattr(precision, "zoo_examples", lambda n: (model, x, short))
     assert benchmark.main(tmp_path / "report.json", repetitions=1) == 0
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert len(report["rows"]) == 4
-    assert set(report["rows"][2]) >= {"name", "unit", "plain", "ours", "ratio", "aim"}
-    assert "iteration, persistent" in report["rows"][2]["name"]
+    report = records.load(tmp_path / "report.json").as_type(benchmark.Benchmark)
+    assert len(report.rows) == 4
+    assert "iteration, persistent" in report.rows[2].name
     printed = capsys.readouterr().out
-    assert all(f"| {row['name']} |" in printed for row in report["rows"])
+    assert all(str(row) in printed for row in report.rows)
 
 
 def test_bfloat16_moves_reconstructions_less_than_the_seed_does():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import pytest
 import torch
 
 from lebm.langevin import LangevinConfig
-from train import data, evaluate, evaluation
+from train import data, evaluate, evaluation, records
 from train.evaluate import Measured, Options, table
 from train.features import MNISTFeatures
 from train.run_dir import RunError
@@ -49,15 +48,14 @@ def cells(text: str) -> list[dict[str, str]]:
 def test_each_method_is_a_row_with_its_costs(train, extractor, tmp_path):
     runs = (train("a"), train("b", method="vae"), train("c", method="rae"))
     options = Options(runs, features=extractor, samples=30, json=tmp_path / "all.json")
-    rows = cells(evaluate.run(options))
+    rows = cells(text := evaluate.run(options))
     assert [row["method"] for row in rows] == ["lebm", "vae", "rae"]
     assert [row["gradients per sample"] for row in rows] == ["3", "0", "0"]
     assert [row["test MSE, by Langevin"] != "" for row in rows] == [False, True, True]
     assert all(float(row["Fréchet distance (features: untrained)"]) > 0 for row in rows)
     assert all(row["images"] == "16 reconstructed, 30 sampled" for row in rows)
-    written = json.loads((tmp_path / "all.json").read_text())
-    assert [m["method"] for m in written] == ["lebm", "vae", "rae"]
-    assert written[0]["values"].keys() == {n for n in rows[0] if n in written[0]["values"]}
+    written = records.load(tmp_path / "all.json").as_type(list[list[Measured]])
+    assert table(written) == text
 
 
 def test_numbers_are_those_of_the_run(train, make_config):

@@ -1,0 +1,40 @@
+"""Measurements that are written and read back with where they came from."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+
+import pytest
+import torch
+
+from train import records
+from train.contest import Row
+from train.records import RecordError
+
+
+def test_a_record_says_what_when_and_where(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--threads", "1", "a b", "/data/weights/a.pth"])
+    monkeypatch.setenv("LEBM_DATA", "/data/")
+    rows = [Row("prior", "steps/s", 1.0, 2.5, 2.5, aim=None)]
+    records.save(tmp_path / "a.json", "benchmark", rows, torch.device("cpu"))
+    record = records.load(tmp_path / "a.json")
+    assert record.command == (
+        "python -m train.benchmark --threads 1 'a b' \"$LEBM_DATA/weights/a.pth\""
+    )
+    assert record.date == date.today().isoformat()
+    assert "thread" in record.hardware
+    assert record.as_type(list[Row]) == rows
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"kind": "benchmark"}', "\xff"])
+def test_what_is_no_record_is_a_sentence(tmp_path, text):
+    (tmp_path / "a.json").write_text(text, encoding="latin-1")
+    with pytest.raises(RecordError, match=r"a\.json is no record of measurements"):
+        records.load(tmp_path / "a.json")
+
+
+def test_results_of_another_kind_are_a_sentence(tmp_path):
+    records.save(tmp_path / "a.json", "evaluate", {"a": 1}, torch.device("cpu"))
+    with pytest.raises(RecordError, match="does not fit"):
+        records.load(tmp_path / "a.json").as_type(list[Row])

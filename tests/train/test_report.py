@@ -1,0 +1,51 @@
+"""The page of results: every number is that of a record, and nothing is lost or made up."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from train import records, report
+from train.benchmark import Benchmark
+from train.contest import Row
+from train.evaluate import Measured
+from train.precision import Precision
+
+CPU = torch.device("cpu")
+
+
+def measured(method: str, seed: int, mse: float) -> Measured:
+    return Measured("runs/a", "cifar10", method, seed, 10, 1.0, "", 16, 0, {"test MSE": mse})
+
+
+def test_seeds_are_a_row_and_published_numbers_have_their_own_columns(tmp_path):
+    groups = [[measured("lebm", s, x) for s, x in enumerate((1.0, 2.0, 3.0))]]
+    records.save(tmp_path / "a.json", "evaluate", [*groups, [measured("sri", 0, 5.0)]], CPU)
+    assert report.main(tmp_path, tmp_path / "page.md") == 0
+    page = (tmp_path / "page.md").read_text()
+    assert "| test MSE | images | test MSE (published) | FID (published) |" in page
+    assert "| 2 ± 2.5 | 16 reconstructed | 0.02 | 70.15 |" in page
+    assert "| 5 | 16 reconstructed |  |  |" in page
+    assert str(records.load(tmp_path / "a.json")) in page
+
+
+def test_a_benchmark_is_its_table(tmp_path):
+    row = Row("prior chain", "chain-steps/s", 10.0, 25.0, 2.5, aim=8.0)
+    found = Benchmark("2.14", 3, 1.5, [row], Precision([0.1, 0.2], [0.1, 0.2]))
+    records.save(tmp_path / "a.json", "benchmark", found, CPU)
+    assert report.main(tmp_path, tmp_path / "page.md") == 0
+    page = (tmp_path / "page.md").read_text()
+    assert str(row) in page
+    assert "torch 2.14; medians of 3" in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "results", "said"),
+    [("dance", [], "no section for records of dance"), ("evaluate", {}, "does not fit")],
+)
+def test_a_record_that_does_not_fit_is_a_sentence(tmp_path, capsys, kind, results, said):
+    (tmp_path / "page.md").write_text("old")
+    records.save(tmp_path / "a.json", kind, results, CPU)
+    assert report.main(tmp_path, tmp_path / "page.md") == 1
+    assert said in capsys.readouterr().err
+    assert (tmp_path / "page.md").read_text() == "old"

@@ -1,0 +1,91 @@
+"""Measurements as files that last: the command, the day and the machine beside the numbers."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import torch
+
+from lebm.checkpoint import atomic_write
+from train.cards import hardware
+
+T = TypeVar("T")
+
+
+class RecordError(Exception):
+    """A file is no record, or not of this kind; the message says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One command's measurements."""
+
+    kind: str
+    """What was measured, the name of the module that did: "evaluate", "benchmark", ..."""
+    command: str
+    """As it was typed; the folder of data sets stands as $LEBM_DATA."""
+    date: str
+    """YYYY-MM-DD, when it ended."""
+    hardware: str
+    results: Any
+    """What that kind of measurement consists of, in plain containers."""
+
+    def as_type(self, kind: type[T]) -> T:
+        """The results as the type that was saved.
+
+        Raises:
+            RecordError: if they are none.
+        """
+        try:
+            return msgspec.convert(self.results, kind)
+        except msgspec.ValidationError as error:
+            raise RecordError(f"the record of {self.command!r} does not fit: {error}") from error
+
+    def __str__(self) -> str:
+        return f"`{self.command}`, {self.date}, {self.hardware}"
+
+
+def save(path: Path, kind: str, results: Any, device: torch.device) -> None:
+    """Write what the running command measured.
+
+    Args:
+        path: a `.json` file; its folder must exist.
+        kind: the name of the command's module in `train`.
+        results: dataclasses, containers, numbers and texts.
+        device: where it was measured.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    today = date.today().isoformat()
+    record = Record(kind, _command(kind), today, hardware(device), msgspec.to_builtins(results))
+    atomic_write(path, msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+
+
+def load(path: Path) -> Record:
+    """A record from its file.
+
+    Raises:
+        RecordError: if it is none.
+        OSError: if it cannot be read.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except msgspec.DecodeError as error:
+        raise RecordError(f"{path} is no record of measurements: {error}") from error
+
+
+def _command(module: str) -> str:
+    data = os.environ.get("LEBM_DATA", "").rstrip("/")
+    words = [
+        f'"$LEBM_DATA{word[len(data) :]}"' if data and word.startswith(data) else shlex.quote(word)
+        for word in sys.argv[1:]
+    ]
+    return " ".join(["python", "-m", f"train.{module}", *words])

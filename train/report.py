@@ -1,0 +1,123 @@
+"""Write what was measured into one page: `python -m train.report` makes train/RESULTS.md.
+
+Every number comes from a file in train/results/, which the command beside it wrote. Published
+numbers stand in columns of their own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import tyro
+
+from lebm.checkpoint import atomic_write
+from train import evaluate, records
+from train.benchmark import Benchmark
+from train.contest import HEADER
+from train.records import Record, RecordError
+
+FOLDER = Path(__file__).parent / "results"
+PAGE = Path(__file__).parent / "RESULTS.md"
+
+_INTRODUCTION = """# Results
+
+Written by `python -m train.report` from the files in `train/results/`. Above each table stand the
+command that measured it, the day and the machine; seeds, budget and images are in its columns.
+± is the half width of a 95 % interval over seeds. "(published)" is what Pang et al. 2020 report.
+"""
+
+#: Table 1 of Pang et al. 2020: data -> method -> test MSE and FID; None where it gives none.
+_TABLE_1: dict[str, dict[str, tuple[float | None, float | None]]] = {
+    "cifar10": {
+        "lebm": (0.020, 70.15),
+        "vae": (0.057, 106.37),
+        "2svae": (None, 72.90),
+        "rae": (None, 74.16),
+    },
+    "svhn": {
+        "lebm": (0.008, 29.44),
+        "vae": (0.019, 46.78),
+        "2svae": (None, 42.81),
+        "rae": (None, 40.02),
+        "sri": (None, 44.86),
+        "sri-5": (None, 35.23),
+    },
+    "celeba": {
+        "lebm": (0.013, 37.87),
+        "vae": (0.021, 65.75),
+        "2svae": (None, 44.40),
+        "rae": (None, 40.95),
+        "sri": (None, 61.03),
+        "sri-5": (None, 47.95),
+    },
+}
+
+
+def main(folder: Path = FOLDER, page: Path = PAGE) -> int:
+    """Write the page.
+
+    Args:
+        folder: where the records lie.
+        page: the Markdown file.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        atomic_write(page, text([records.load(path) for path in sorted(folder.glob("*.json"))]))
+    except (RecordError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def text(found: list[Record]) -> bytes:
+    """The page, a section for each kind of measurement.
+
+    Raises:
+        RecordError: for a record of an unknown kind, or one that does not fit its kind.
+    """
+    unknown = {record.kind for record in found} - set(_SECTIONS)
+    if unknown:
+        raise RecordError(f"there is no section for records of {', '.join(sorted(unknown))}")
+    parts = [_INTRODUCTION]
+    for kind, (title, render) in _SECTIONS.items():
+        of_kind = [record for record in found if record.kind == kind]
+        if of_kind:
+            parts.append(f"## {title}\n")
+        parts += [f"{record}\n\n{render(record)}\n" for record in of_kind]
+    return "\n".join(parts).encode()
+
+
+def _evaluated(record: Record) -> str:
+    groups = record.as_type(list[list[evaluate.Measured]])
+    return evaluate.table(groups, published=_published)
+
+
+def _published(data: str, method: str) -> dict[str, str]:
+    """The paper's numbers for a method on this data: column -> cell."""
+    values = _TABLE_1.get(data, {}).get(method, (None, None))
+    names = ("test MSE (published)", "FID (published)")
+    return {n: f"{v:g}" for n, v in zip(names, values, strict=True) if v is not None}
+
+
+def _benchmarked(record: Record) -> str:
+    found = record.as_type(Benchmark)
+    table = "\n".join([HEADER, *map(str, found.rows)])
+    return (
+        f"torch {found.torch}; medians of {found.repetitions}, alternating, after warm-up; "
+        f"{found.minutes:.1f} minutes.\n\n{table}\n\nPrecision: {found.precision}."
+    )
+
+
+#: Kind of record -> title of its section and what a record of it reads as.
+_SECTIONS: dict[str, tuple[str, Callable[[Record], str]]] = {
+    "evaluate": ("Reconstruction and samples, Table 1", _evaluated),
+    "benchmark": ("Speed of sampling and learning", _benchmarked),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main, prog="python -m train.report", description=__doc__))
