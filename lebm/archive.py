@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.lib import format as npy
+from torch import Tensor
 
 from lebm.model import LatentEBM
 from lebm.recipe import ChainRecipe
 from lebm.trajectory import Trajectory
 
 MAX_BYTES = 2**30  # of all arrays of a file together, unpacked
-_SETTINGS = "settings"
+_SETTINGS, _EXAMPLE = "settings", "x"
 _LONGEST_SETTINGS = 2**16  # characters
 
 #: What unpacking a damaged or hostile file raises, beside ValueError.
@@ -44,28 +46,37 @@ class ChainArchive:
         arrays: name -> array, its first axis the T recorded steps: "steps" `(T,)`,
             "z" `(T, n, latent_dim)`, and `(T, n)` each of "drift_norm", "diffusion_norm",
             "displacement", "term_…", "force_norm_…" and "force_cosine_…_…".
+        x: the example of a posterior chain, `(1, *data_shape)`; None for a prior chain.
     """
 
     recipe: ChainRecipe
     arrays: dict[str, np.ndarray]
+    x: Tensor | None = None
 
     def replay(self, model: LatentEBM) -> Trajectory:
-        """The chain, computed again from the recipe alone.
+        """The chain, computed again from the recipe and its example alone.
 
         Raises:
             ValueError: if the model is not the one the chain belongs to.
         """
-        return self.recipe.run(model)
+        return self.recipe.run(model, self.x)
 
 
-def dumps(trajectory: Trajectory, recipe: ChainRecipe) -> bytes:
-    """The NPZ file of a chain."""
+def dumps(trajectory: Trajectory, recipe: ChainRecipe, x: Tensor | None = None) -> bytes:
+    """The NPZ file of a chain.
+
+    Args:
+        trajectory: the chain.
+        recipe: what made it.
+        x: the example of a posterior chain, `(1, *data_shape)`.
+    """
     t = trajectory
     tensors = {"steps": t.steps, "z": t.z, "drift_norm": t.drift_norm}
     tensors |= {"diffusion_norm": t.diffusion_norm, "displacement": t.displacement}
     tensors |= {f"term_{name}": value for name, value in t.terms.items()}
     tensors |= {f"force_norm_{name}": value for name, value in t.force_norms.items()}
     tensors |= {f"force_cosine_{a}_{b}": value for (a, b), value in t.force_cosines.items()}
+    tensors |= {} if x is None else {_EXAMPLE: x}
     arrays = {name: value.cpu().numpy() for name, value in tensors.items()}
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, **arrays, **{_SETTINGS: recipe.to_json()})
@@ -104,8 +115,10 @@ def loads(data: bytes) -> ChainArchive:
     if settings.itemsize > 4 * _LONGEST_SETTINGS:
         raise ValueError("this is not an exported chain: its settings are too long")
     recipe = ChainRecipe.from_json(settings.item())
+    x = arrays.pop(_EXAMPLE, None)
     _check(arrays, recipe)
-    return ChainArchive(recipe, arrays)
+    _check_example(x, recipe)
+    return ChainArchive(recipe, arrays, None if x is None else torch.from_numpy(x))
 
 
 def _check_sizes(data: bytes) -> None:
@@ -139,3 +152,11 @@ def _check(arrays: dict[str, np.ndarray], recipe: ChainRecipe) -> None:
             f"the file does not hold the chain its settings describe: {(odd or ['steps'])[0]!r} "
             "is another"
         )
+
+
+def _check_example(x: np.ndarray | None, recipe: ChainRecipe) -> None:
+    """Raise unless there is one example where the recipe names one, and none where it does not."""
+    if (x is None) != (recipe.example is None) or (
+        x is not None and (x.dtype != np.float32 or x.ndim < 2 or len(x) != 1)
+    ):
+        raise ValueError("the file does not hold the chain its settings describe: 'x' is another")

@@ -1,4 +1,4 @@
-"""All that a prior chain depends on, small enough to write down: run it again and it is the same.
+"""All that a chain depends on, small enough to write down: run it again and it is the same.
 
 Exports carry a recipe beside their pictures and numbers, so that none is an orphan.
 """
@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 
 import msgspec
 import torch
+from torch import Tensor
 
 from lebm import langevin, mala
+from lebm.density import LogDensity
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 from lebm.noise import ChainNoise
@@ -34,7 +36,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class ChainRecipe:
-    """A prior chain from p_0 noise: the model it belongs to, and every setting of every step."""
+    """A chain from p_0 noise: the model it belongs to, and every setting of every step.
+
+    A posterior chain depends on its example x, too: the recipe names it, and who runs the recipe
+    brings it.
+    """
 
     model: str
     """The model's name, for people."""
@@ -46,6 +52,8 @@ class ChainRecipe:
     """One after the other; a fork or a changed setting begins a new one."""
     tilt: float = 1.0
     """λ in p_λ ∝ exp(λ f) p_0: 1 is the model's prior, 0 the plain Gaussian."""
+    example: str | None = None
+    """Whose posterior is climbed, for people; None for a prior chain."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_chains <= MAX_CHAINS:
@@ -58,28 +66,54 @@ class ChainRecipe:
         """Steps in all segments together."""
         return sum(segment.sampler.n_steps for segment in self.segments)
 
-    def start(self, model: LatentEBM) -> State:
-        """The chains at step 0: noise from p_0 = N(0, I)."""
-        return langevin.init(model.prior_density(self.tilt), self._noise(0, model).at(0))
+    def density(self, model: LatentEBM, x: Tensor | None = None) -> LogDensity:
+        """What the chains climb: the tilted prior, or the posterior of the example.
 
-    def run(self, model: LatentEBM) -> Trajectory:
-        """Every step, recorded; the same numbers each time on the same machine.
+        Args:
+            model: the model.
+            x: the example, `(1, *data_shape)`, of a posterior chain; None for a prior chain.
 
         Raises:
-            ValueError: if the weights are not those the recipe names.
+            ValueError: if the chain is of the other kind, or x of another shape.
+        """
+        if (x is None) != (self.example is None):
+            raise ValueError(
+                f"x must be {self.example}: the chain climbs its posterior"
+                if x is None
+                else "x must be None: the chain climbs the prior"
+            )
+        if x is None:
+            return model.prior_density(self.tilt)
+        if x.shape != (1, *model.config.data_shape):
+            raise ValueError(f"x must be {(1, *model.config.data_shape)}, not {tuple(x.shape)}")
+        return model.posterior_density(x.expand(self.n_chains, *x.shape[1:]))
+
+    def start(self, model: LatentEBM, x: Tensor | None = None) -> State:
+        """The chains at step 0: noise from p_0 = N(0, I); x as for `density`."""
+        return langevin.init(self.density(model, x), self._noise(0, model).at(0))
+
+    def run(self, model: LatentEBM, x: Tensor | None = None) -> Trajectory:
+        """Every step, recorded; the same numbers each time on the same machine.
+
+        Args:
+            model: the model.
+            x: as for `density`.
+
+        Raises:
+            ValueError: if the weights are not those the recipe names, and as `density`.
         """
         if fingerprint(model) != self.fingerprint:
             raise ValueError(f"this is not the model {self.model!r}: its weights are others")
-        trajectory = self.take(0, self.start(model), model)
+        trajectory = self.take(0, self.start(model, x), model, x)
         for i in range(1, len(self.segments)):
-            trajectory = trajectory.extend(self.take(i, trajectory.state, model))
+            trajectory = trajectory.extend(self.take(i, trajectory.state, model, x))
         return trajectory
 
-    def take(self, i: int, state: State, model: LatentEBM) -> Trajectory:
+    def take(self, i: int, state: State, model: LatentEBM, x: Tensor | None = None) -> Trajectory:
         """The steps of segment i, from a state; once more from its end, a longer chain."""
         noise = self._noise(i, model)
         kernel = mala.adjusted(noise) if self.segments[i].adjusted else None
-        density = model.prior_density(self.tilt)
+        density = self.density(model, x)
         return langevin.run(density, state, self.segments[i].sampler, noise=noise, kernel=kernel)
 
     def cut(self, n_steps: int) -> ChainRecipe:

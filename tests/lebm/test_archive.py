@@ -4,6 +4,7 @@ import io
 import pickle
 import resource
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,25 @@ def test_everything_of_the_trajectory_is_there(model, recipe, good):
     assert arrays.keys() == expected.keys()
     for name, value in expected.items():
         assert np.array_equal(arrays[name], value.numpy()), name
+
+
+def test_a_posterior_chain_comes_back_with_its_example(model, recipe):
+    x = torch.randn(1, 4, generator=torch.Generator().manual_seed(0))
+    posterior = replace(recipe, example="a point")
+    read = archive.loads(archive.dumps(posterior.run(model, x), posterior, x))
+    assert torch.equal(read.x, x)
+    assert np.array_equal(read.replay(model).z.numpy(), read.arrays["z"])
+    assert "term_likelihood" in read.arrays
+
+
+@pytest.mark.parametrize("x", [None, np.zeros((2, 4), np.float32), np.zeros((1, 4)), np.float32(1)])
+def test_an_example_that_the_recipe_does_not_explain_is_refused(good, recipe, x):
+    named = {"settings": np.array(replace(recipe, example="a point").to_json())}
+    changed = arrays_of(good) | (named if x is None else named | {"x": x})
+    with pytest.raises(ValueError, match="'x' is another"):
+        archive.loads(npz(changed))
+    with pytest.raises(ValueError, match="'x' is another"):
+        archive.loads(npz(arrays_of(good) | {"x": np.zeros((1, 4), np.float32)}))
 
 
 def test_numpy_alone_reads_it_without_pickle(good):

@@ -125,3 +125,28 @@ def test_the_fingerprint_ignores_how_weights_lie_in_memory(make_model):
     assert fingerprint(images) == before
     images.noise_std = 0.3
     assert fingerprint(images) == before
+
+
+def test_a_posterior_recipe_climbs_the_posterior_of_its_example(model):
+    x = torch.randn(1, 4, generator=torch.Generator().manual_seed(0))
+    recipe = replace(recipe_for(model, PLAIN, replace(PLAIN, seed=4)), example="a point")
+    assert ChainRecipe.from_json(recipe.to_json()) == recipe
+    density, z = model.posterior_density(x.expand(5, 4)), ChainNoise(3, range(5), 3).at(0)
+    first = langevin.run(
+        density, langevin.init(density, z), PLAIN.sampler, noise=ChainNoise(3, range(5), 3)
+    )
+    chain = recipe.run(model, x)
+    assert torch.equal(chain.z[:9], first.z)
+    assert "likelihood" in chain.terms
+    assert not torch.equal(chain.z, recipe.run(model, x + 1).z)
+
+
+def test_an_example_is_given_to_posterior_recipes_alone(model):
+    prior = recipe_for(model, PLAIN)
+    posterior = replace(prior, example="test example 3")
+    with pytest.raises(ValueError, match="x must be None"):
+        prior.run(model, torch.zeros(1, 4))
+    with pytest.raises(ValueError, match="x must be test example 3"):
+        posterior.run(model)
+    with pytest.raises(ValueError, match=r"x must be \(1, 4\), not \(4,\)"):
+        posterior.run(model, torch.zeros(4))
