@@ -14,6 +14,7 @@ from app.draw import draw
 from app.models import ModelEntry
 from app.sidebar import plain
 from app.studies import own_picture
+from app.studies.examples import Example
 from app.studies.own_picture import UnusablePicture
 from train.data import to_model_range
 from train.pictures import to_uint8
@@ -24,8 +25,8 @@ _STYLE = """<style>
 </style>"""
 
 
-def pick_example(entry: ModelEntry, shape: tuple[int, ...]) -> Tensor | None:
-    """The example to explain, `(1, *shape)`; None if there is none yet."""
+def pick_example(entry: ModelEntry, shape: tuple[int, ...]) -> Example | None:
+    """The example to explain; None if there is none yet."""
     if len(shape) == 1:
         return _choose_point(entry)
     left, right = st.columns([3, 2], gap="large")
@@ -40,22 +41,21 @@ def pick_example(entry: ModelEntry, shape: tuple[int, ...]) -> Tensor | None:
             help="The model's data set, a picture drawn here, or a picture file.",
         )
         choose = {"Drawing": _draw, "Upload": _upload}.get(source or "Data")
-        x = _from_data(entry) if choose is None else _as_example(choose(shape))
-    if x is not None:
+        example = _from_data(entry) if choose is None else _as_example(choose(shape))
+    if example is not None:
         st.html(_STYLE)
         with right, st.container(key="input-x"):
-            pixels = to_uint8(x)[0]
+            pixels = to_uint8(example.x)[0]
             size = f"{shape[1]} × {shape[2]} pixels"
             st.image(np.squeeze(pixels, -1) if shape[0] == 1 else pixels, f"Input x, {size}")
-    return x
+    return example
 
 
-def _from_data(entry: ModelEntry) -> Tensor:
+def _from_data(entry: ModelEntry) -> Example:
     """One of the model's examples, by its number."""
     known = cache.examples(entry)
-    last = len(known.rows) - 1
     number = st.number_input(
-        "Test example" if known.held_out else "Sample of the model",
+        "Sample of the model" if known.data is None else "Test example",
         min_value=0,
         max_value=9_999,
         value=0,
@@ -64,10 +64,10 @@ def _from_data(entry: ModelEntry) -> Tensor:
         help="Examples that the model was not trained on, by number.",
     )
     st.caption(plain(known.source))
-    return known.x(min(int(number), last))
+    return known.example(int(number))
 
 
-def _choose_point(entry: ModelEntry) -> Tensor:
+def _choose_point(entry: ModelEntry) -> Example:
     """A point of the data's plane, by number or by coordinates."""
     by_place = st.segmented_control(
         "Point from",
@@ -88,11 +88,11 @@ def _choose_point(entry: ModelEntry) -> Tensor:
             st.columns(2), ("x₁", "x₂"), ("x1", "x2"), (0.5, 0.5), strict=True
         )
     ]
-    return torch.tensor([place], dtype=torch.float32)
+    return Example(torch.tensor([place], dtype=torch.float32), "place")
 
 
-def _as_example(pixels: Tensor | None) -> Tensor | None:
-    return None if pixels is None else to_model_range(pixels[None])
+def _as_example(pixels: Tensor | None) -> Example | None:
+    return None if pixels is None else Example(to_model_range(pixels[None]), "picture")
 
 
 def _draw(shape: tuple[int, ...]) -> Tensor | None:

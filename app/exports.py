@@ -21,7 +21,7 @@ _FORMATS: dict[str, tuple[str, str, Callable[[Film], bytes]]] = {
         "application/octet-stream",
         export.npz,
     ),
-    "csv": ("Energy, ½‖z‖², drift, noise and move of each step", "text/csv", export.profile_csv),
+    "csv": ("Terms, drift, noise and move of each step and chain", "text/csv", export.profile_csv),
 }
 
 
@@ -53,8 +53,15 @@ def take_away(
         st.caption("Model, seed and all settings are inside each file.")
         if asked:
             film = shown()
-            st.code(recipe.lines(film.recipe, entry, film.step), language="python")
+            text = recipe.lines(film.recipe, entry, film.step, film.example)
+            st.code(text, language="python")
 
 
 def _make(make: Callable[[Film], bytes], shown: Callable[[], Film]) -> bytes:
     return make(shown())
+
+
+def show_lines(text: str) -> None:
+    """Draw the lines that make again what the page shows, to copy."""
+    with st.expander("The same in Python"):
+        st.code(text, language="python")

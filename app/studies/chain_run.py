@@ -275,12 +275,13 @@ def step_limit(model: LatentEBM, n_chains: int) -> int:
 
 def decode(model: LatentEBM, z: Tensor, batch: int = 1024) -> np.ndarray:
     """g_β(z) of `(T, n, latent_dim)`: uint8 pictures `(T, n, h, w, c)`, or points `(T, n, 2)`."""
-    parts = [_drawable(model.generate(rows)) for rows in z.flatten(0, 1).split(batch)]
+    parts = [drawable(model.generate(rows)) for rows in z.flatten(0, 1).split(batch)]
     flat = np.concatenate(parts)
     return flat.reshape(*z.shape[:2], *flat.shape[1:])
 
 
-def _drawable(x: Tensor) -> np.ndarray:
+def drawable(x: Tensor) -> np.ndarray:
+    """Examples as they are drawn: uint8 pictures `(n, h, w, c)`, or points `(n, 2)`."""
     if x.ndim == 2:
         return x[:, :2].numpy()
     if x.shape[-1] > _LARGEST_PICTURE:

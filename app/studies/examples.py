@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,9 +14,37 @@ from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from lebm.noise import ChainNoise
 from train import data
-from train.pictures import to_uint8
+from train.pictures import quantise
 
 N_SAMPLES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example, and where it is from.
+
+    Attributes:
+        x: as the model takes it, `(1, *data_shape)`.
+        origin: a test example, a sample of the model, a picture of one's own, a place in the plane.
+        data: the data set's name, of a test example.
+        number: of a test example or a sample.
+    """
+
+    x: Tensor
+    origin: Literal["test", "sample", "picture", "place"]
+    data: str = ""
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        place = ", ".join(f"{v:g}" for v in self.x.flatten()[:2].tolist())
+        return {
+            "test": f"test example {self.number} of {self.data}",
+            "sample": f"sample {self.number} of the model",
+            "picture": "a picture of one's own",
+            "place": f"the point ({place})",
+        }[self.origin]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +53,19 @@ class Examples:
 
     Attributes:
         rows: as a data set holds them: uint8 images `(n, c, h, w)`, or points `(n, dim)`.
-        held_out: whether they are the data set's test examples, not the model's own samples.
+        data: the data set whose test examples they are; None for the model's own samples.
         source: what they are, a sentence.
     """
 
     rows: Tensor
-    held_out: bool
+    data: str | None
     source: str
 
-    def x(self, index: int) -> Tensor:
-        """One example as the model takes it, `(1, *data_shape)`."""
-        return data.to_model_range(self.rows[index : index + 1])
+    def example(self, number: int) -> Example:
+        """One of them; a number beyond the last means the last."""
+        number = min(number, len(self.rows) - 1)
+        x = data.to_model_range(self.rows[number : number + 1])
+        return Example(x, "sample" if self.data is None else "test", self.data or "", number)
 
 
 def held_out(model: LatentEBM, card: ModelCard) -> Tensor:
@@ -49,21 +80,19 @@ def held_out(model: LatentEBM, card: ModelCard) -> Tensor:
 
 def find(model: LatentEBM, card: ModelCard) -> Examples:
     """Held-out examples, or else decoded samples of the model's prior chain."""
-    name = card.facts.get("data")
+    name = str(card.facts.get("data", "unknown"))
     try:
         rows = held_out(model, card)
-        return Examples(rows, True, f"{len(rows):,} held-out examples of {name}.")
+        return Examples(rows, name, f"{len(rows):,} held-out examples of {name}.")
     except data.DatasetUnavailable:
         noise = ChainNoise(0, range(N_SAMPLES), model.config.latent_dim)
         density = model.prior_density()
         start = langevin.init(density, noise.at(0))
         end = langevin.run(density, start, card.prior_sampler, noise=noise, thin=10**6)
         decoded = model.generate(end.z[-1])
-        if decoded.ndim == 4:
-            decoded = torch.from_numpy(to_uint8(decoded)).permute(0, 3, 1, 2)
         return Examples(
-            decoded,
-            False,
+            quantise(decoded) if decoded.ndim == 4 else decoded,
+            None,
             f"{N_SAMPLES} decoded samples of the model itself: its data set ({name}) is not on "
             "this machine. Train on it once, or set LEBM_DATA to the folder that holds it.",
         )

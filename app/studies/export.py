@@ -20,7 +20,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from app.studies.chain_run import ChainRun
+from app.studies.chain_run import ChainRun, drawable
+from app.studies.examples import Example
+from app.studies.recipe import file_stem
 from lebm import archive
 from lebm.recipe import ChainRecipe
 from lebm.trajectory import Trajectory
@@ -31,7 +33,8 @@ FRAMES_A_SECOND = 20
 _SIDE = 448  # pixels that a film is wide, about
 _CAPTION = 32  # pixels of the strip that names the step
 _PLANE = 3.0  # half the side of the data's plane
-_PAPER, _INK, _DOT = (255, 255, 255), (20, 20, 20), (0, 114, 178)
+_PAPER, _INK, _DOT, _X = (255, 255, 255), (20, 20, 20), (0, 114, 178), (213, 94, 0)
+_GAP = 16  # pixels between an example and its reconstructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Film:
         picture_steps: the steps that were decoded, `(P,)`.
         pictures: what they decoded to: uint8 `(P, n, h, w, c)`, or points `(P, n, 2)`.
         step: the step that is looked at.
+        example: whose posterior the chain climbs; it stands beside what the chain decodes to.
     """
 
     recipe: ChainRecipe
@@ -51,23 +55,26 @@ class Film:
     picture_steps: np.ndarray
     pictures: np.ndarray
     step: int
+    example: Example | None = None
 
     @classmethod
-    def of(cls, run: ChainRun, recipe: ChainRecipe, step: int) -> Film:
+    def of(
+        cls, run: ChainRun, recipe: ChainRecipe, step: int, example: Example | None = None
+    ) -> Film:
         """A chain that was stepped by hand: each of its steps has a picture."""
         t = run.trajectory
-        return cls(recipe, t, t.steps.numpy(), run.examples, min(step, run.n_taken))
+        return cls(recipe, t, t.steps.numpy(), run.examples, min(step, run.n_taken), example)
 
     @property
     def name(self) -> str:
         """Stem of the files' names."""
-        model = "".join(c if c.isascii() and c.isalnum() else "-" for c in self.recipe.model)
-        return f"{model}-seed{self.recipe.segments[0].seed}"
+        return file_stem(self.recipe)
 
     def frame(self, i: int) -> Image.Image:
         """Picture i of all chains, enlarged, with its step and the median energy beneath."""
         rows = self.pictures[i]
-        body = _scatter(rows) if rows.ndim == 2 else _grid(rows)
+        x = None if self.example is None else drawable(self.example.x)
+        body = _scatter(rows, x) if rows.ndim == 2 else _beside(x, _grid(rows))
         frame = Image.new("RGB", (_even(body.width), _even(body.height + _CAPTION)), _PAPER)
         frame.paste(body, (0, 0))
         step = int(self.picture_steps[i])
@@ -134,7 +141,8 @@ def mp4(film: Film) -> bytes:
 
 def npz(film: Film) -> bytes:
     """Every recorded number; `lebm.archive` reads and replays it."""
-    return archive.dumps(film.trajectory, film.recipe)
+    x = None if film.example is None else film.example.x
+    return archive.dumps(film.trajectory, film.recipe, x)
 
 
 def profile_csv(film: Film) -> bytes:
@@ -142,6 +150,7 @@ def profile_csv(film: Film) -> bytes:
     t = film.trajectory
     columns = {"energy": t.energy, "half_sq_norm": t.half_sq_norm, "drift": t.drift_norm}
     columns |= {"diffusion": t.diffusion_norm, "displacement": t.displacement}
+    columns |= {} if film.example is None else {"log_likelihood": t.log_likelihood}
     values = np.stack([column.numpy() for column in columns.values()], -1)
     file = io.StringIO()
     file.write(f"# settings: {film.recipe.to_json()}\n")
@@ -161,15 +170,34 @@ def _grid(pictures: np.ndarray) -> Image.Image:
     return enlarged.convert("RGB")
 
 
-def _scatter(points: np.ndarray) -> Image.Image:
-    """Points `(n, 2)` in the data's plane."""
+def _beside(x: np.ndarray | None, grid: Image.Image) -> Image.Image:
+    """The example `(1, h, w, c)`, if there is one, half as large as the grid, to its left."""
+    if x is None:
+        return grid
+    side = _grid(x).resize((grid.width // 2, grid.width // 2), Image.Resampling.NEAREST)
+    both = Image.new("RGB", (side.width + _GAP + grid.width, grid.height), _PAPER)
+    both.paste(side, (0, (grid.height - side.height) // 2))
+    both.paste(grid, (side.width + _GAP, 0))
+    return both
+
+
+def _scatter(points: np.ndarray, x: np.ndarray | None = None) -> Image.Image:
+    """Points `(n, 2)` in the data's plane, and the example `(1, 2)` as a cross."""
     image = Image.new("RGB", (_SIDE, _SIDE), _PAPER)
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, 0, _SIDE - 1, _SIDE - 1), outline=(200, 200, 200))
-    for x, y in points[np.isfinite(points).all(1)].tolist():
-        column, row = (x / _PLANE + 1) * _SIDE / 2, (1 - y / _PLANE) * _SIDE / 2
+    for column, row in _places(points):
         draw.ellipse((column - 3, row - 3, column + 3, row + 3), fill=_DOT)
+    for column, row in [] if x is None else _places(x):
+        draw.line((column - 8, row, column + 8, row), fill=_X, width=3)
+        draw.line((column, row - 8, column, row + 8), fill=_X, width=3)
     return image
+
+
+def _places(points: np.ndarray) -> list[tuple[float, float]]:
+    """Column and row of each finite point."""
+    finite = points[np.isfinite(points).all(1)]
+    return [((x / _PLANE + 1) * _SIDE / 2, (1 - y / _PLANE) * _SIDE / 2) for x, y in finite]
 
 
 def _even(length: int) -> int:

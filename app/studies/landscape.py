@@ -61,8 +61,7 @@ def locate(
     if place.kind == "origin":
         return torch.zeros(dim)
     if place.kind == "posterior of example":
-        known = examples()
-        x = known.x(min(place.number, len(known.rows) - 1))
+        x = examples().example(place.number).x
         noise = ChainNoise(place.seed, [0], dim)
         return _end(model.posterior_density(x), card.reconstruction_sampler, noise)[0]
     noise = ChainNoise(place.seed, [place.number], dim)

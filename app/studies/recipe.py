@@ -7,11 +7,17 @@ from itertools import pairwise
 
 from app.models import ModelEntry
 from app.studies import chain_run
+from app.studies.examples import Example
+from app.studies.script import Script
 from lebm.recipe import ChainRecipe, Segment
 
 
 def recipe_of(
-    segments: Sequence[chain_run.Segment], n_steps: int, entry: ModelEntry, fingerprint: str
+    segments: Sequence[chain_run.Segment],
+    n_steps: int,
+    entry: ModelEntry,
+    fingerprint: str,
+    example: Example | None = None,
 ) -> ChainRecipe:
     """The recipe of a chain as far as it was stepped.
 
@@ -20,65 +26,60 @@ def recipe_of(
         n_steps: the steps that were taken.
         entry: where its model is.
         fingerprint: of the model's weights.
+        example: whose posterior it climbs; None for a prior chain.
     """
     ends = [*(each.start for each in segments), n_steps]
     parts = tuple(
         Segment(each.settings.seed, each.settings.sampler(end - start), each.settings.adjusted)
         for each, (start, end) in zip(segments, pairwise(ends), strict=True)
     )
-    settings = segments[0].settings
-    return ChainRecipe(entry.id, fingerprint, settings.n_chains, parts, settings.tilt)
+    settings, name = segments[0].settings, None if example is None else example.name
+    return ChainRecipe(entry.id, fingerprint, settings.n_chains, parts, settings.tilt, name)
 
 
-def lines(recipe: ChainRecipe, entry: ModelEntry, step: int) -> str:
+def file_stem(recipe: ChainRecipe) -> str:
+    """What the files of a chain are called."""
+    model = "".join(c if c.isascii() and c.isalnum() else "-" for c in recipe.model)
+    kind = "" if recipe.example is None else "-posterior"
+    return f"{model}{kind}-seed{recipe.segments[0].seed}"
+
+
+def lines(recipe: ChainRecipe, entry: ModelEntry, step: int, example: Example | None = None) -> str:
     """A script; after it `chain` is the trajectory and `examples` what one step decodes to.
 
     Args:
         recipe: the chain.
         entry: where its model is.
         step: the step that is looked at.
+        example: whose posterior the chain climbs; None for a prior chain.
     """
-    imports, loading = _loading(entry)
-    names = ["ChainNoise", "LangevinConfig", "langevin", *imports.get("lebm", ())]
-    names += ["mala"] if any(segment.adjusted for segment in recipe.segments) else []
-    tilt = "" if recipe.tilt == 1 else f"{recipe.tilt:g}"
-    script = [*imports.get("", ()), f"from lebm import {', '.join(sorted(names, key=_by_kind))}"]
-    script += ["", loading, f"density = model.prior_density({tilt})"]
+    script = Script(entry)
+    if example is None:
+        tilt = "" if recipe.tilt == 1 else f"{recipe.tilt:g}"
+        script.add(f"density = model.prior_density({tilt})")
+    else:
+        script.add_example(example, f"{file_stem(recipe)}.npz")
+        n = recipe.n_chains
+        script.add(f"density = model.posterior_density(x.expand({n}, *x.shape[1:]))")
     for i, segment in enumerate(recipe.segments):
-        script += _segment(recipe, segment, first=i == 0)
-    script.append(f"examples = model.generate(chain.z[{step}])")
-    return "\n".join(script)
+        _add_segment(script, recipe, segment, first=i == 0)
+    script.add(f"examples = model.generate(chain.z[{step}])")
+    return str(script)
 
 
-def _by_kind(name: str) -> tuple[bool, str]:
-    """Classes before functions, as imports are sorted."""
-    return name[0].islower(), name
-
-
-def _loading(entry: ModelEntry) -> tuple[dict[str, tuple[str, ...]], str]:
-    """Names to import, by package ("" for whole lines), and the line that loads the model."""
-    path = ("from pathlib import Path", "")
-    if not entry.id.startswith(("runs/", "upload/")):
-        return {"lebm": ("zoo",)}, f"model, card = zoo.load_model({entry.id!r})"
-    if entry.id.startswith("runs/"):
-        return {"lebm": ("load",), "": path}, f"model, card = load(Path({str(entry.path)!r}))"
-    name = entry.id.removeprefix("upload/")
-    if name.lower().endswith(".safetensors"):
-        return {"lebm": ("load",), "": path}, f"model, card = load(Path({name!r}))"
-    loading = f"model = reference.loads(Path({name!r}).read_bytes(), name={name!r}).model"
-    return {"lebm": ("reference",), "": path}, loading
-
-
-def _segment(recipe: ChainRecipe, segment: Segment, *, first: bool) -> list[str]:
+def _add_segment(script: Script, recipe: ChainRecipe, segment: Segment, *, first: bool) -> None:
     """The lines that take the steps of one setting."""
+    script.use("lebm", "ChainNoise", "LangevinConfig", "langevin")
+    if segment.adjusted:
+        script.use("lebm", "mala")
     s = segment.sampler
     state = "langevin.init(density, noise.at(0))" if first else "chain.state"
     kernel = ", kernel=mala.adjusted(noise)" if segment.adjusted else ""
     settings = f"n_steps={s.n_steps}, step_size={s.step_size!r}, temperature={s.temperature!r}"
     run = f"langevin.run(density, {state}, config, noise=noise{kernel})"
-    return [
+    script.add(
         "",
         f"noise = ChainNoise({segment.seed}, range({recipe.n_chains}), model.config.latent_dim)",
         f"config = LangevinConfig({settings})",
         *([f"chain = {run}"] if first else [f"later = {run}", "chain = chain.extend(later)"]),
-    ]
+    )

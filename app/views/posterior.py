@@ -10,6 +10,7 @@ from torch import Tensor
 
 from app import cache
 from app.example import pick_example
+from app.exports import take_away
 from app.figures import posterior as figures
 from app.models import ModelEntry
 from app.player import player
@@ -17,13 +18,17 @@ from app.player.payload import View, encode
 from app.sidebar import RECONSTRUCTION, Count, Length, chain_settings, pick_model
 from app.studies import posterior
 from app.studies.chain_run import ChainRun, ChainSettings
+from app.studies.examples import Example
+from app.studies.export import Film
 from app.studies.posterior import Restarts
+from app.studies.recipe import recipe_of
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from train.pictures import to_uint8
 
 _PLAYER, _RUN, _RESTARTS = "posterior.player", "posterior.run", "posterior.restarts"
 _PAYLOAD, _VIEW = "posterior.payload", "posterior.view"
+_SHOWN = "posterior.shown"  # run and step, in a list that exports read where there is no session
 
 _LENGTH = Length("Steps K", "K1", 1, 500, 10, "Steps after which the restarts are compared.")
 _COUNT = Count("Restarts", 9, "Chains of the same example, each from p₀ noise of its own.")
@@ -43,12 +48,13 @@ def page() -> None:
         return
     entry, model, card = chosen
     settings = chain_settings(card, _LENGTH, _COUNT, RECONSTRUCTION)
-    x = pick_example(entry, model.config.data_shape)
-    if x is None:
+    example = pick_example(entry, model.config.data_shape)
+    if example is None:
         return
-    run = _run(entry, model, settings, x)
+    run = _run(entry, model, settings, example.x)
     _play()
-    _show_restarts(run, _restarts(run, settings, x, card), x)
+    _offer(entry, example)
+    _show_restarts(run, _restarts(run, settings, example.x, card), example.x)
 
 
 def _run(entry: ModelEntry, model: LatentEBM, settings: ChainSettings, x: Tensor) -> ChainRun:
@@ -60,9 +66,17 @@ def _run(entry: ModelEntry, model: LatentEBM, settings: ChainSettings, x: Tensor
         with st.spinner("Inferring latents"):
             plane = cache.latent_plane(entry)
             run = posterior.start(this, model, plane, settings, x).advance(view.step)
-        st.session_state[_RUN], st.session_state[_VIEW] = run, view
-        st.session_state[_PAYLOAD] = encode([run.track()], [0], view)
+        st.session_state[_VIEW] = view
+        _send(run, 0)
     return run
+
+
+def _send(run: ChainRun, first: int) -> None:
+    """Have the player show this run; the browser holds the records before `first`."""
+    view = st.session_state[_VIEW]
+    st.session_state[_RUN] = run
+    st.session_state[_PAYLOAD] = encode([run.track()], [first], view)
+    st.session_state.setdefault(_SHOWN, [])[:] = [run, view.step]
 
 
 @st.fragment
@@ -74,9 +88,7 @@ def _answer() -> None:
     """Take the steps the browser asks for and send what it lacks."""
     request = st.session_state[_PLAYER].request
     run = st.session_state[_RUN].advance(int(request["to"]))
-    st.session_state[_RUN] = run
-    first = [int(n) for n in request["have"]]
-    st.session_state[_PAYLOAD] = encode([run.track()], first, st.session_state[_VIEW])
+    _send(run, int(request["have"][0]))
 
 
 def _remember_view() -> None:
@@ -85,8 +97,20 @@ def _remember_view() -> None:
     view = View(int(seen["step"]), int(seen["chain"]), str(seen["curve"]))
     run = st.session_state[_RUN]
     st.session_state[_VIEW] = view
-    st.session_state[_PAYLOAD] = encode([run.track()], [run.n_taken + 1], view)
+    _send(run, run.n_taken + 1)
     st.query_params.update({name: str(value) for name, value in asdict(view).items()})
+
+
+def _offer(entry: ModelEntry, example: Example) -> None:
+    """The chains as files and as Python lines, as far as they have come when asked for."""
+    shown, fingerprint = st.session_state[_SHOWN], cache.fingerprint(entry)
+
+    def film() -> Film:
+        run, step = shown
+        recipe = recipe_of(run.segments, run.n_taken, entry, fingerprint, example)
+        return Film.of(run, recipe, step, example)
+
+    take_away(film, entry, key="posterior")
 
 
 def _view_from_address(settings: ChainSettings) -> View:

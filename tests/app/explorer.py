@@ -13,10 +13,33 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+
+def press(page: Any, button: Any, until: Any) -> None:
+    """Click, as a person does: once more where a redrawing page lost the click.
+
+    Args:
+        page: the browser's.
+        button: a locator of what to click.
+        until: a locator of what the click brings.
+    """
+    from playwright.sync_api import TimeoutError as NothingCame
+
+    for patience in (10_000, 20_000, 40_000):
+        page.wait_for_selector(IDLE, timeout=60_000)
+        button.first.click()
+        try:
+            until.first.wait_for(timeout=patience)
+        except NothingCame:
+            continue
+        return
+    raise AssertionError(f"{button} was clicked three times and {until} did not come")
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from explorer import IDLE, press
 from PIL import Image
 
 from lebm import archive, zoo
@@ -21,7 +23,7 @@ def _download(page: Any, key: str) -> bytes:
 
     button = f".st-key-{key.replace('.', '-')} button"
     for patience in (10_000, 20_000, 40_000):
-        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        page.wait_for_selector(IDLE, timeout=60_000)
         try:
             with page.expect_download(timeout=patience) as download:
                 page.click(button)
@@ -29,6 +31,15 @@ def _download(page: Any, key: str) -> bytes:
             continue
         return Path(download.value.path()).read_bytes()
     raise AssertionError(f"{button} was clicked three times and nothing came")
+
+
+def _copied(page: Any, key: str) -> dict[str, Any]:
+    """What the lines define that the button shows."""
+    code = page.locator('[data-testid="stCode"]')
+    press(page, page.locator(f".st-key-{key.replace('.', '-')} button"), code)
+    names: dict[str, Any] = {}
+    exec(code.inner_text(), names)
+    return names
 
 
 def _open_box(page: Any, title: str) -> None:
@@ -64,14 +75,36 @@ def test_every_export_is_of_the_chain_that_is_shown(open_page: Callable[..., Any
 def test_the_lines_that_are_copied_make_the_chain(open_page: Callable[..., Any]) -> None:
     page = open_page("?model=digits&n=9&K=20&seed=4")
     _open_box(page, "Export")
-    page.click(".st-key-chains-0-python button")
-    code = page.locator('[data-testid="stCode"]')
-    code.wait_for(timeout=30_000)
-    names: dict[str, Any] = {}
-    exec(code.inner_text(), names)
-    page.click(".st-key-chains-0-python button")
+    names = _copied(page, "chains.0.python")
     chain = archive.loads(_download(page, "chains.0.npz"))
     _assert_same(names["chain"].z, chain.arrays["z"])
+
+
+def test_posterior_chains_of_an_upload_are_taken_away_and_made_again(
+    open_page: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page("posterior?model=digits&x_from=Upload&n1=4&K1=20", ".st-key-example-file")
+    picture = io.BytesIO()
+    Image.linear_gradient("L").save(picture, "PNG")
+    upload = {"name": "a.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+    page.locator('.st-key-example-file input[type="file"]').set_input_files(upload)
+    page.get_by_text("4 restarts after 20 steps").wait_for(timeout=60_000)
+    _open_box(page, "Export")
+    data = _download(page, "posterior.npz")
+    chain = archive.loads(data)
+    assert chain.recipe.example == "a picture of one's own"
+    assert chain.x.mean(-1).diff().min() > 0  # the gradient, from dark to light
+    png = Image.open(io.BytesIO(_download(page, "posterior.png")))
+    assert ChainRecipe.from_json(png.text["settings"]) == chain.recipe
+    assert Image.open(io.BytesIO(_download(page, "posterior.gif"))).n_frames == 21
+    assert _download(page, "posterior.mp4")[4:8] == b"ftyp"
+    assert b"log_likelihood" in _download(page, "posterior.csv").splitlines()[1]
+
+    (tmp_path / "digits-posterior-seed0.npz").write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    names = _copied(page, "posterior.python")
+    _assert_same(names["chain"].z, chain.arrays["z"])
+    _assert_same(names["x"], chain.x.numpy())
 
 
 def test_a_wrong_file_is_one_sentence_and_a_right_one_opens(open_page: Callable[..., Any]) -> None:

@@ -26,9 +26,11 @@ def _card(dataset: str) -> ModelCard:
 def test_embedded_data_is_always_there(build: Build, config: ModelConfig, name: str) -> None:
     known = examples.find(build(config), _card(name))
     test = data.load(name, config.data_shape).test
-    assert known.held_out
+    assert known.data == name
     assert torch.equal(known.rows, test)
-    assert torch.equal(known.x(3), data.to_model_range(test[3:4]))
+    assert torch.equal(known.example(3).x, data.to_model_range(test[3:4]))
+    assert known.example(3).name == f"test example 3 of {name}"
+    assert known.example(10**6).number == len(test) - 1
 
 
 @pytest.mark.parametrize("config", [IMAGES, POINTS])
@@ -38,12 +40,13 @@ def test_without_data_the_model_shows_its_own_samples(
     monkeypatch.delenv("LEBM_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
     known = examples.find(build(config), _card("nowhere"))
-    assert not known.held_out
+    assert known.data is None
     assert "samples of the model itself" in known.source
     assert "nowhere" in known.source
     assert known.rows.shape == (examples.N_SAMPLES, *config.data_shape)
     assert torch.equal(known.rows, examples.find(build(config), _card("nowhere")).rows)
-    assert known.x(0).abs().max() < 10
+    assert known.example(0).x.abs().max() < 10
+    assert known.example(5).name == known.example(5).origin + " 5 of the model"
 
 
 def test_a_stopped_posterior_is_none(build: Build) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from PIL import Image
 
 from app.studies import export
 from app.studies.chain_run import decode
+from app.studies.examples import Example
 from app.studies.export import Film
 from lebm import archive
 from lebm.langevin import LangevinConfig
@@ -124,3 +126,44 @@ def test_a_chain_that_diverged_is_still_written(build: Build) -> None:
 
 def test_names_of_files_are_plain(film: Film) -> None:
     assert film.name == "runs-tiny---seed3"
+
+
+def posterior_film(model: LatentEBM) -> Film:
+    x = torch.linspace(-1, 1, math.prod(model.config.data_shape)).view(1, *model.config.data_shape)
+    segments = (Segment(seed=3, sampler=LangevinConfig(7, 0.005)),)
+    recipe = ChainRecipe("tiny", fingerprint(model), 4, segments, example="a ramp")
+    chain = recipe.run(model, x)
+    pictures = decode(model, chain.z)
+    return Film(recipe, chain, chain.steps.numpy(), pictures, 4, Example(x, "picture"))
+
+
+@pytest.mark.parametrize("config", [IMAGES, COLOUR, POINTS], ids=["grey", "colour", "points"])
+def test_files_of_a_posterior_chain_hold_its_example(build: Build, config: ModelConfig) -> None:
+    model = build(config)
+    film = posterior_film(model)
+    read = archive.loads(export.npz(film))
+    assert torch.equal(read.x, film.example.x)
+    np.testing.assert_array_equal(read.replay(model).z, film.trajectory.z)
+    picture = Image.open(io.BytesIO(export.png(film)))
+    assert ChainRecipe.from_json(picture.text["settings"]).example == "a ramp"
+    assert Image.open(io.BytesIO(export.gif(film))).n_frames == 8
+    assert export.mp4(film)[4:8] == b"ftyp"
+    row = next(csv.DictReader(export.profile_csv(film).decode().splitlines()[1:]))
+    assert float(row["log_likelihood"]) == pytest.approx(
+        float(film.trajectory.log_likelihood[0, 0]), rel=1e-6
+    )
+    assert film.name == "tiny-posterior-seed3"
+
+
+def test_the_example_stands_beside_its_reconstructions(build: Build) -> None:
+    film = posterior_film(build(IMAGES))
+    frame = np.asarray(film.frame(4))[..., 0]
+    side, ramp = 224, np.round((film.example.x[0, 0].numpy() + 1) * 127.5)
+    shown = frame[112 : 112 + side, :side][14::28, 14::28]
+    np.testing.assert_array_equal(shown, ramp)
+    right = frame[:448, side + 16 :][14::28, 14::28]
+    np.testing.assert_array_equal(right[:8, 8:], film.pictures[4, 1, :, :, 0])
+    points = posterior_film(build(POINTS))
+    vermilion = (np.asarray(points.frame(0)) == (213, 94, 0)).all(-1)
+    rows, columns = np.nonzero(vermilion)
+    assert (columns.mean(), rows.mean()) == pytest.approx((224 - 448 / 6, 224 - 448 / 6), abs=1)

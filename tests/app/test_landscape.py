@@ -24,7 +24,7 @@ Build = Callable[[ModelConfig], LatentEBM]
 
 
 def _examples() -> Examples:
-    return Examples(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), True, "black pictures")
+    return Examples(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), "digits", "black pictures")
 
 
 def _unwanted() -> Examples:
@@ -50,7 +50,7 @@ def test_places_by_name(build: Build) -> None:
     first = landscape.locate(Place("posterior of example", 2, 0), model, CARD, _examples)
     beyond = landscape.locate(Place("posterior of example", 99, 0), model, CARD, _examples)
     assert torch.equal(first, beyond)
-    x = _examples().x(2)
+    x = _examples().example(2).x
     start = ChainNoise(0, [0], 5).at(0)
     assert model.unnorm_log_joint(x, first[None]) > model.unnorm_log_joint(x, start)
     assert len(KINDS) == 4

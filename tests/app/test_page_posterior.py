@@ -194,3 +194,15 @@ def test_chains_that_diverge_are_told(page: AppTest) -> None:
     assert run.trajectory.failures
     assert "were stopped" in page.warning[0].value
     assert np.isfinite(float(page.metric[0].value))
+
+
+def test_the_lines_to_copy_make_the_chains_that_are_shown(page: AppTest) -> None:
+    for name, value in {"i": "5", "n1": "4", "K1": "20", "step": "12", "seed": "3"}.items():
+        page.query_params[name] = value
+    run = _run(page)
+    page.button(key="posterior.python").click()
+    assert _run(page) is run
+    names: dict[str, object] = {}
+    exec(page.code[0].value, names)
+    torch.testing.assert_close(names["chain"].z, run.trajectory.z, rtol=0, atol=1e-4)
+    torch.testing.assert_close(names["examples"], run.model.generate(run.trajectory.z[12]))

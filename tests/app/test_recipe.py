@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from app.models import ModelEntry
+from app.studies import examples, export
 from app.studies.chain_run import ChainRun, ChainSettings
+from app.studies.examples import Example
+from app.studies.export import Film
 from app.studies.frame import latent_plane
 from app.studies.recipe import lines, recipe_of
-from lebm import LatentEBM, ModelConfig, load, zoo
+from lebm import LatentEBM, ModelCard, ModelConfig, load, zoo
 from lebm.langevin import LangevinConfig
 from lebm.recipe import ChainRecipe, Segment, fingerprint
 
@@ -23,7 +26,7 @@ def recipe_for(model: LatentEBM, *segments: Segment, tilt: float = 1.0) -> Chain
     return ChainRecipe("mine", fingerprint(model), 4, segments, tilt)
 
 
-def run(text: str) -> dict[str, object]:
+def exec_lines(text: str) -> dict[str, object]:
     names: dict[str, object] = {}
     exec(compile(text, "<copied>", "exec"), names)
     return names
@@ -35,7 +38,7 @@ def test_the_lines_make_the_same_chain(segments: tuple[Segment, ...], tilt: floa
     model, _ = zoo.load_model("digits")
     recipe = recipe_for(model, *segments, tilt=tilt)
     entry = ModelEntry("digits", "", Path("unused"), 0)
-    names = run(lines(recipe, entry, step=2))
+    names = exec_lines(lines(recipe, entry, step=2))
     chain = recipe.run(model)
     assert torch.equal(names["chain"].z, chain.z)
     assert torch.equal(names["examples"], model.generate(chain.z[2]))
@@ -45,7 +48,7 @@ def test_the_lines_open_a_checkpoint_of_a_run(save_run: Callable[..., Path]) -> 
     path = save_run("mine")
     model, _ = load(path)
     recipe = recipe_for(model, START)
-    names = run(lines(recipe, ModelEntry("runs/mine", "", path, 0), step=6))
+    names = exec_lines(lines(recipe, ModelEntry("runs/mine", "", path, 0), step=6))
     assert torch.equal(names["chain"].z, recipe.run(model).z)
 
 
@@ -57,7 +60,9 @@ def test_the_lines_open_an_uploaded_file_by_its_name(
     recipe = recipe_for(model, START)
     (tmp_path / "it's mine.safetensors").write_bytes(path.read_bytes())
     monkeypatch.chdir(tmp_path)
-    names = run(lines(recipe, ModelEntry("upload/it's mine.safetensors", "", path, 0), step=6))
+    names = exec_lines(
+        lines(recipe, ModelEntry("upload/it's mine.safetensors", "", path, 0), step=6)
+    )
     assert torch.equal(names["chain"].z, recipe.run(model).z)
 
 
@@ -73,7 +78,7 @@ def test_the_lines_open_a_checkpoint_of_the_authors(build, tmp_path, monkeypatch
     torch.save(states, tmp_path / "ckpt.pth")
     monkeypatch.chdir(tmp_path)
     entry = ModelEntry("upload/ckpt.pth", "", tmp_path, 0)
-    names = run(lines(recipe_for(model, START), entry, step=0))
+    names = exec_lines(lines(recipe_for(model, START), entry, step=0))
     assert torch.equal(names["chain"].z, recipe_for(model, START).run(model).z)
 
 
@@ -96,3 +101,45 @@ def test_a_forked_and_changed_chain_is_replayed_from_its_recipe(build, fork_at: 
     recipe = recipe_of(run.segments, run.n_taken, entry, fingerprint(model))
     assert recipe.n_steps == 9
     torch.testing.assert_close(recipe.run(model).z, run.trajectory.z)
+
+
+def _example(origin: str, model: LatentEBM, card: ModelCard) -> Example:
+    if origin == "picture":
+        noise = torch.randn(1, *model.config.data_shape, generator=torch.Generator().manual_seed(0))
+        return Example(noise.clamp(-1, 1), "picture")
+    if origin == "place":
+        return Example(torch.tensor([[1.1, -0.3]]), "place")
+    if origin == "sample":
+        card = replace(card, facts={"data": "nowhere"})
+    return examples.find(model, card).example(7)
+
+
+@pytest.mark.parametrize(
+    ("name", "origin"),
+    [
+        ("digits", "test"),
+        ("digits", "sample"),
+        ("digits", "picture"),
+        ("pinwheel", "test"),
+        ("pinwheel", "sample"),
+        ("pinwheel", "place"),
+    ],
+)
+def test_the_lines_make_the_same_posterior_chain(
+    name: str, origin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, card = zoo.load_model(name)
+    example = _example(origin, model, card)
+    entry = ModelEntry(name, "", Path("unused"), 0)
+    run = ChainRun.start(
+        "root", model, latent_plane(model, SETTINGS.sampler(6)), SETTINGS, example.x
+    )
+    recipe = recipe_of(run.segments, run.n_taken, entry, fingerprint(model), example)
+    film = Film.of(run, recipe, 4, example)
+    (tmp_path / f"{film.name}.npz").write_bytes(export.npz(film))
+    names = exec_lines(lines(recipe, entry, 4, example))
+    within = {"rtol": 0, "atol": 0.02 if origin == "sample" else 1e-4}  # a sample is rounded
+    torch.testing.assert_close(names["x"], example.x, **within)
+    torch.testing.assert_close(names["chain"].z, run.trajectory.z, **within)
+    torch.testing.assert_close(names["examples"], model.generate(names["chain"].z[4]))

@@ -1,0 +1,108 @@
+"""Python lines that a page gives to copy: what they import, and the steps they begin with."""
+
+from __future__ import annotations
+
+from app.models import ModelEntry
+from app.studies.examples import Example
+
+_ORDER = ("pathlib", "torch", "lebm", "train")  # of imports
+
+
+class Script:
+    """Python lines under way.
+
+    Args:
+        entry: the model that `model` and `card` are to be.
+    """
+
+    def __init__(self, entry: ModelEntry) -> None:
+        self._names: dict[str, set[str]] = {}
+        self._lines: list[str] = []
+        self._load(entry)
+
+    def use(self, module: str, *names: str) -> None:
+        """Import these names, or the module itself."""
+        self._names.setdefault(module, set()).update(names)
+
+    def add(self, *lines: str) -> None:
+        """Go on with these lines."""
+        self._lines += lines
+
+    def __str__(self) -> str:
+        modules = sorted(self._names, key=lambda name: (_ORDER.index(name.partition(".")[0]), name))
+        return "\n".join([*map(self._import, modules), "", *self._lines])
+
+    def _import(self, module: str) -> str:
+        if not self._names[module]:
+            return f"import {module}"
+        # classes before functions, as imports are sorted
+        names = sorted(self._names[module], key=lambda name: (name[0].islower(), name))
+        return f"from {module} import {', '.join(names)}"
+
+    def _load(self, entry: ModelEntry) -> None:
+        name = entry.id.removeprefix("upload/")
+        if not entry.id.startswith(("runs/", "upload/")):
+            self.use("lebm", "zoo")
+            self.add(f"model, card = zoo.load_model({entry.id!r})")
+            return
+        self.use("pathlib", "Path")
+        if entry.id.startswith("runs/") or name.lower().endswith(".safetensors"):
+            self.use("lebm", "load")
+            path = name if entry.id.startswith("upload/") else str(entry.path)
+            self.add(f"model, card = load(Path({path!r}))")
+            return
+        self.use("lebm", "reference")
+        self.add(
+            f"imported = reference.loads(Path({name!r}).read_bytes(), name={name!r})",
+            "model, card = imported.model, imported.card",
+        )
+
+    def add_chains(self, name: str, density: str, sampler: str, seed: int, chains: str) -> None:
+        """`name`, where chains end: `(n, latent_dim)`.
+
+        Args:
+            name: what to call it.
+            density: name of what they climb.
+            sampler: name of their settings.
+            seed: of their noise.
+            chains: their numbers, such as "range(64)".
+        """
+        self.use("lebm", "ChainNoise", "langevin")
+        self.add(
+            f"noise = ChainNoise({seed}, {chains}, model.config.latent_dim)",
+            f"start = langevin.init({density}, noise.at(0))",
+            f"{name} = langevin.run({density}, start, {sampler}, noise=noise).state.z",
+        )
+
+    def add_example(self, example: Example, file: str) -> None:
+        """`x`, the example.
+
+        Args:
+            example: what it is to be.
+            file: name of the NPZ file that holds it, for where nothing else does.
+        """
+        n = example.number
+        if example.origin == "test":
+            self.use("train", "data")
+            tests = f"data.load({example.data!r}, model.config.data_shape).test"
+            self.add(f"x = data.to_model_range({tests}[{n} : {n + 1}])")
+        elif example.origin == "sample":
+            self.add("prior = model.prior_density()")
+            self.add_chains("z", "prior", "card.prior_sampler", 0, f"[{n}]")
+            self._add_sample(is_picture=example.x.ndim == 4)
+        elif example.origin == "place":
+            self.use("torch")
+            place = ", ".join(str(v) for v in example.x[0].numpy())
+            self.add(f"x = torch.tensor([[{place}]])")
+        else:
+            self.use("lebm", "archive")
+            self.add(f"x = archive.load({file!r}).x  # from the NPZ file of this page")
+
+    def _add_sample(self, *, is_picture: bool) -> None:
+        """`x`, what `z` decodes to, in as many grey levels as a data set's examples."""
+        if not is_picture:
+            self.add("x = model.generate(z)")
+            return
+        self.use("train", "data")
+        self.use("train.pictures", "quantise")
+        self.add("x = data.to_model_range(quantise(model.generate(z)))")
