@@ -1,4 +1,4 @@
-"""Paths between two latents: straight, spherical, and along low energy.
+"""Paths between two latents: straight, spherical, along low energy; and planes through three.
 
 A path is a tensor of n places, `(n, latent_dim)`, its ends included. "Energy" here is minus a log
 density, such as -log p_α(z) up to log Z.
@@ -45,6 +45,31 @@ def spherical(a: Tensor, b: Tensor, n: int) -> Tensor:
     t = torch.linspace(0, 1, n, dtype=a.dtype, device=a.device)[:, None]
     turned = ((1 - t) * angle).sin() * direction_a + (t * angle).sin() * direction_b
     return ((1 - t) * norm_a + t * norm_b) * turned / angle.sin()
+
+
+def plane_axes(points: Tensor) -> Tensor:
+    """Two orthonormal directions of the plane through three points, `(2, latent_dim)`.
+
+    The first leads from the first point to the second, the other towards the third. Where the
+    points lie on one line, or are one, fixed random directions stand in.
+
+    Args:
+        points: `(3, latent_dim)`; at least two dimensions.
+
+    Raises:
+        ValueError: for a latent space of one dimension.
+    """
+    if points.shape[1] < 2:
+        raise ValueError("a latent space of one dimension has no plane")
+    random = torch.randn(2, points.shape[1], generator=torch.Generator().manual_seed(0))
+    rows: list[Tensor] = []
+    for candidates in zip(points[1:] - points[0], random.to(points), strict=True):
+        for direction in candidates:
+            left = direction - sum((direction @ row) * row for row in rows)
+            if left.norm() > 1e-3 * direction.norm().clamp_min(1e-3):
+                rows.append(left / left.norm())
+                break
+    return torch.stack(rows)
 
 
 def low_energy(

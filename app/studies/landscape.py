@@ -208,12 +208,9 @@ def plane(model: LatentEBM, points: Tensor) -> Plane:
     Raises:
         ValueError: for a latent space of one dimension.
     """
-    dim = points.shape[1]
-    if dim < 2:
-        raise ValueError("a latent space of one dimension has no plane")
-    whole = dim == 2
+    whole = points.shape[1] == 2
     origin = torch.zeros(2) if whole else points.mean(0)
-    axes = torch.eye(2) if whole else _axes(points)
+    axes = torch.eye(2) if whole else paths.plane_axes(points)
     marks = (points - origin) @ axes.T
     half = max(3.5 if whole else 1.0, 1.4 * float(marks.abs().max()))
     ticks = torch.linspace(-half, half, PLANE_SIDE)
@@ -238,14 +235,34 @@ def plane(model: LatentEBM, points: Tensor) -> Plane:
     )
 
 
-def _axes(points: Tensor) -> Tensor:
-    """Two orthonormal directions: from the first point to the second, then towards the third."""
-    random = torch.randn(2, points.shape[1], generator=torch.Generator().manual_seed(0))
-    rows: list[Tensor] = []
-    for candidates in zip(points[1:] - points[0], random, strict=True):
-        for direction in candidates:
-            left = direction - sum((direction @ row) * row for row in rows)
-            if left.norm() > 1e-3 * direction.norm().clamp_min(1e-3):
-                rows.append(left / left.norm())
-                break
-    return torch.stack(rows)
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of a plane.
+
+    Attributes:
+        at: its coordinates in the plane, `(2,)`.
+        neg_energy: f(z).
+        neg_log_prob: -log p_α(z) up to log Z.
+        norm: ‖z‖.
+        decoded: uint8 `(h, w, c)`, or a point `(2,)`.
+    """
+
+    at: np.ndarray
+    neg_energy: float
+    neg_log_prob: float
+    norm: float
+    decoded: np.ndarray
+
+
+@torch.no_grad()
+def point(model: LatentEBM, found: Plane, u: float, v: float) -> Point:
+    """What the prior says at (u, v) of a plane, and what the place decodes to."""
+    at = torch.tensor([u, v])
+    z = (found.origin + at @ found.axes)[None]
+    return Point(
+        at=at.numpy(),
+        neg_energy=float(model.prior.neg_energy(z)),
+        neg_log_prob=-float(model.prior.unnorm_log_prob(z)),
+        norm=float(z.norm()),
+        decoded=decode(model, z[None])[0, 0],
+    )

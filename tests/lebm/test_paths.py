@@ -100,3 +100,22 @@ def test_the_pass_is_measured_from_the_valleys_and_not_from_the_ends() -> None:
     assert paths.barrier(energy) == paths.Barrier(place=4, forward=5.0, backward=4.0)
     rising = paths.barrier(torch.tensor([0.0, 1.0, 2.0]))
     assert min(rising.forward, rising.backward) == 0
+
+
+def test_a_plane_leads_from_the_first_point_to_the_others() -> None:
+    points = torch.randn(3, 6, generator=torch.Generator().manual_seed(0)).double()
+    axes = paths.plane_axes(points)
+    torch.testing.assert_close(axes @ axes.T, torch.eye(2).double())
+    apart = points[1:] - points[0]
+    torch.testing.assert_close((apart @ axes.T) @ axes, apart)
+    torch.testing.assert_close(axes @ apart[0], torch.stack([apart[0].norm(), 0 * apart[0, 0]]))
+    assert apart[1] @ axes[1] > 0
+
+
+def test_points_on_one_line_still_have_a_plane() -> None:
+    a, b = torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
+    for points in (torch.stack([a, b, a + 3 * (b - a)]), torch.stack([a, a, a])):
+        axes = paths.plane_axes(points)
+        torch.testing.assert_close(axes @ axes.T, torch.eye(2))
+    with pytest.raises(ValueError, match="no plane"):
+        paths.plane_axes(torch.zeros(3, 1))
