@@ -117,12 +117,12 @@ def aggregate_posterior(
     """
     z = model.prior.sample_base(len(x), generator=torch.Generator().manual_seed(1))
     generator = torch.Generator().manual_seed(2)
-    pieces = 10
     sampler = card.reconstruction_sampler
-    piece = replace(sampler, n_steps=max(1, sampler.n_steps // pieces))
-    for i in range(pieces):
+    for done in range(10):
         if should_stop():
             return None
+        n_steps = sampler.n_steps * (done + 1) // 10 - sampler.n_steps * done // 10
+        piece = replace(sampler, n_steps=n_steps)
         z = langevin.sample(model.posterior_density(x), z, piece, generator=generator)
-        report((i + 1) / pieces)
+        report((done + 1) / 10)
     return z

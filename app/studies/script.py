@@ -74,22 +74,18 @@ class Script:
             f"{name} = langevin.run({density}, start, {sampler}, noise=noise).state.z",
         )
 
-    def add_example(self, example: Example, file: str) -> None:
+    def add_example(self, example: Example, file: str = "") -> None:
         """`x`, the example.
 
         Args:
             example: what it is to be.
-            file: name of the NPZ file that holds it, for where nothing else does.
+            file: name of the NPZ file that holds it, for a picture of one's own.
         """
         n = example.number
         if example.origin == "test":
-            self.use("train", "data")
-            tests = f"data.load({example.data!r}, model.config.data_shape).test"
-            self.add(f"x = data.to_model_range({tests}[{n} : {n + 1}])")
+            self.add_tests(example.data, f"{n} : {n + 1}")
         elif example.origin == "sample":
-            self.add("prior = model.prior_density()")
-            self.add_chains("z", "prior", "card.prior_sampler", 0, f"[{n}]")
-            self._add_sample(is_picture=example.x.ndim == 4)
+            self.add_samples(f"[{n}]", are_pictures=example.x.ndim == 4)
         elif example.origin == "place":
             self.use("torch")
             place = ", ".join(str(v) for v in example.x[0].numpy())
@@ -98,9 +94,17 @@ class Script:
             self.use("lebm", "archive")
             self.add(f"x = archive.load({file!r}).x  # from the NPZ file of this page")
 
-    def _add_sample(self, *, is_picture: bool) -> None:
-        """`x`, what `z` decodes to, in as many grey levels as a data set's examples."""
-        if not is_picture:
+    def add_tests(self, name: str, rows: str) -> None:
+        """`x`, these rows of a data set's test examples."""
+        self.use("train", "data")
+        tests = f"data.load({name!r}, model.config.data_shape).test"
+        self.add(f"x = data.to_model_range({tests}[{rows}])")
+
+    def add_samples(self, chains: str, *, are_pictures: bool) -> None:
+        """`x`, samples of the model, in as many grey levels as a data set's examples."""
+        self.add("prior = model.prior_density()")
+        self.add_chains("z", "prior", "card.prior_sampler", 0, chains)
+        if not are_pictures:
             self.add("x = model.generate(z)")
             return
         self.use("train", "data")

@@ -42,6 +42,15 @@ def press(page: Any, button: Any, until: Any) -> None:
     raise AssertionError(f"{button} was clicked three times and {until} did not come")
 
 
+def run_lines(page: Any) -> dict[str, Any]:
+    """What the lines define that stand under "The same in Python"."""
+    code = page.locator('[data-testid="stCode"]')
+    press(page, page.get_by_text("The same in Python"), code)
+    names: dict[str, Any] = {}
+    exec(code.inner_text(), names)
+    return names
+
+
 @contextmanager
 def serving(runs: Path) -> Iterator[tuple[str, int]]:
     """A server that looks for runs in this folder, where its log goes; its address and process id.

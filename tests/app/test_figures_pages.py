@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
-from app.figures import landscape, posterior
-from app.figures.landscape import Strip
+from app.figures import landscape, posterior, profiles
 from app.figures.pictures import picture
+from app.figures.profiles import Strip
 
 RNG = np.random.default_rng(0)
 AT = np.linspace(-3, 3, 13)
@@ -35,9 +35,9 @@ def test_a_picture_fills_its_rectangle_upright(channels: int) -> None:
 
 
 def test_each_picture_of_a_strip_stands_at_its_place() -> None:
-    curves = landscape.profile_curves(AT, AT**2, 2 * AT**2)
+    curves = profiles.profile_curves(AT, AT**2, 2 * AT**2)
     strips = [Strip("decoded", AT, PICTURES), Strip("again", AT, PICTURES)]
-    figure = landscape.along(curves, strips, {0.0: "mean"}, ("Title", "x", "y"))
+    figure = profiles.along(curves, strips, {0.0: "mean"}, ("Title", "x", "y"))
     images = [trace for trace in figure.data if trace.type == "image"]
     assert [image.yaxis for image in images] == ["y2", "y3"]
     middle = images[0].x0 + (np.arange(8) + 5 * 8) * images[0].dx
@@ -49,7 +49,7 @@ def test_each_picture_of_a_strip_stands_at_its_place() -> None:
 
 
 def test_the_terms_of_a_profile_add_up() -> None:
-    total, energy, base = landscape.profile_curves(AT, np.sin(AT), np.cos(AT))
+    total, energy, base = profiles.profile_curves(AT, np.sin(AT), np.cos(AT))
     np.testing.assert_allclose(total.values, energy.values + base.values)
 
 
@@ -71,7 +71,19 @@ def test_low_energy_is_drawn_dark_and_paths_on_top() -> None:
     assert shades.zmin == values.min()
     assert shades.colorscale[0][1].endswith("0.8)")
     assert figure.data[2].name == "straight"
-    assert figure.data[2].line.color == landscape.ROUTES["straight"]
+    assert figure.data[2].line.color == profiles.ROUTES["straight"]
+
+
+def test_every_place_of_a_clickable_plane_can_be_selected() -> None:
+    values = RNG.normal(size=(13, 13))
+    figure = landscape.plane_energy(AT, values, {}, ("t", "u", "v"), clickable=True)
+    targets = figure.data[-1]
+    assert {tuple(place) for place in zip(targets.x, targets.y, strict=True)} == {
+        (u, v) for u in AT for v in AT
+    }
+    assert "select" in figure.layout.clickmode
+    plain = landscape.plane_energy(AT, values, {}, ("t", "u", "v"))
+    assert len(plain.data) == len(figure.data) - 1
 
 
 def test_best_and_worst_restart_are_named() -> None:
@@ -100,12 +112,12 @@ def test_the_error_of_a_pixel_is_that_of_its_channels() -> None:
 
 def test_axes_are_named() -> None:
     terms = {name: RNG.random((5, 4)) + 1 for name in ("a", "b", "c")}
-    curves = landscape.profile_curves(AT, AT, AT)
+    curves = profiles.profile_curves(AT, AT, AT)
     for figure in (
         posterior.restarts(np.ones(3), np.arange(3.0)),
         posterior.points(np.zeros(2), RNG.normal(size=(4, 2)), 0, 1),
-        landscape.along(curves, [], {}, ("Title", "x", "y")),
-        landscape.plane_points(RNG.normal(size=(5, 5, 2)), np.zeros((3, 2))),
+        profiles.along(curves, [], {}, ("Title", "x", "y")),
+        landscape.plane_points(RNG.normal(size=(5, 5, 2)), np.zeros((3, 2)), {}),
         landscape.data_curves({"straight": (np.zeros((4, 2)), "#000000")}, np.zeros((3, 2))),
     ):
         assert figure.layout.title.text

@@ -150,6 +150,21 @@ def test_a_latent_plane_is_shown_as_it_is(build: Build) -> None:
     assert found.decoded.shape == (len(found.coarse), len(found.coarse), 2)
 
 
+@pytest.mark.parametrize("config", [IMAGES, POINTS])
+def test_a_point_of_a_plane_is_what_the_plane_has_there(build: Build, config: ModelConfig) -> None:
+    generator = torch.Generator().manual_seed(0)
+    model = build(config)
+    found = landscape.plane(model, torch.randn(3, config.latent_dim, generator=generator))
+    point = landscape.point(model, found, float(found.ticks[10]), float(found.ticks[60]))
+    assert point.neg_log_prob == pytest.approx(found.neg_log_prob[60, 10], abs=1e-4)
+    assert -point.neg_energy == pytest.approx(found.energy[60, 10], abs=1e-4)
+    squares = -2 * model.prior.base_log_prob(torch.zeros(1, config.latent_dim)).item()
+    base = point.neg_log_prob + point.neg_energy
+    assert point.norm**2 == pytest.approx(2 * base - squares, rel=1e-3)
+    centre = landscape.point(model, found, float(found.coarse[2]), float(found.coarse[1]))
+    np.testing.assert_allclose(centre.decoded, found.decoded[1, 2], atol=1.01)
+
+
 def test_one_dimension_has_no_plane(build: Build) -> None:
     model = build(ModelConfig(latent_dim=1, data_shape=(1, 8, 8), width=2, prior_hidden=8))
     with pytest.raises(ValueError, match="no plane"):

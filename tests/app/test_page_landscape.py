@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
+from app.studies import landscape
+from app.studies.landscape import Place
 from lebm import zoo
 from lebm.model import ModelConfig
 
@@ -59,7 +62,7 @@ def test_the_address_chooses_the_points(page: AppTest) -> None:
 
 
 def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
-    for name in ("show", "a", "an", "b", "bn", "c", "cn", "of", "from", "dir", "seed"):
+    for name in ("show", "a", "an", "b", "bn", "c", "cn", "of", "from", "dir", "seed", "u", "v"):
         page.query_params[name] = "../../etc/passwd"
     assert _charts(page) == 1
     for view in VIEWS:
@@ -86,6 +89,42 @@ def test_three_equal_points_still_span_a_plane(page: AppTest) -> None:
     for name, value in {"show": "Plane", "an": "1", "bn": "1", "cn": "1"}.items():
         page.query_params[name] = value
     assert _charts(page) == 2
+
+
+def _run_lines(page: AppTest) -> dict[str, object]:
+    names: dict[str, object] = {}
+    exec(page.code[0].value, names)
+    return names
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_lines_to_copy_make_what_is_shown(page: AppTest, view: str) -> None:
+    address = {"show": view, "seed": "3", "an": "4", "bn": "9", "b": "p₀ noise"}
+    for name, value in address.items():
+        page.query_params[name] = value
+    _charts(page)
+    names = _run_lines(page)
+    if view == "Directions":
+        assert len(names["z"]) == 121
+        return
+    model, card = zoo.load_model("digits")
+    for name, place in {"a": Place("prior chain", 4, 3), "b": Place("p₀ noise", 9, 3)}.items():
+        z = landscape.locate(place, model, card, None)
+        torch.testing.assert_close(names[name], z, rtol=0, atol=1e-3)
+
+
+def test_a_point_of_the_plane_is_decoded_wherever_the_address_puts_it(page: AppTest) -> None:
+    for name, value in {"show": "Plane", "u": "1.5", "v": "-2"}.items():
+        page.query_params[name] = value
+    assert _charts(page) == 2
+    names = _run_lines(page)
+    norm = float(names["selected"].norm())
+    assert page.metric[2].value == f"{norm:.2f}"
+    neg_energy = names["model"].prior.neg_energy(names["selected"][None]).item()
+    assert float(page.metric[0].value.replace("−", "-")) == pytest.approx(neg_energy, abs=0.02)
+    page.number_input(key="u").set_value(0.5)
+    _charts(page)
+    assert page.metric[2].value != f"{norm:.2f}"
 
 
 def test_one_latent_dimension_has_no_plane(page: AppTest, save_run: Callable) -> None:

@@ -1,0 +1,154 @@
+"""What every view of the Landscape page works with: the model, and points named by controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+from torch import Tensor
+
+from app import cache
+from app.figures.profiles import Strip
+from app.models import ModelEntry
+from app.studies import landscape
+from app.studies.chain_run import decode
+from app.studies.examples import Examples
+from app.studies.landscape import Place, Profile
+from lebm.checkpoint import ModelCard
+from lebm.model import LatentEBM
+
+_KEPT = "landscape.kept"
+_SCROLLS = """<style>
+.st-key-over-strips { overflow-x: auto; }
+.st-key-over-strips .stElementContainer:has(.stPlotlyChart) { min-width: 760px; }
+</style>"""
+QUANTITIES = {"−log p_α": "neg_log_prob", "−f": "energy"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What every view of the page works with."""
+
+    entry: ModelEntry
+    model: LatentEBM
+    card: ModelCard
+    seed: int
+
+    @property
+    def is_points(self) -> bool:
+        """Whether examples are points of the plane, not pictures."""
+        return len(self.model.config.data_shape) == 1
+
+    def keep(self, what: str, compute: Callable[[], object]) -> object:
+        """The result of `compute`, kept in the session until something else of `what` is asked.
+
+        `what` names all that the result depends on beside the scene; its first word names the
+        slot.
+        """
+        slots = st.session_state.setdefault(_KEPT, {})
+        tag = f"{self.entry.path} {self.entry.version} {self.seed} {what}"
+        slot = what.partition(" ")[0]
+        if slots.get(slot, ("",))[0] != tag:
+            slots[slot] = (tag, compute())
+        return slots[slot][1]
+
+    def known(self) -> Examples:
+        """Examples of the model's data."""
+        return cache.examples(self.entry)
+
+    def samples(self) -> Tensor:
+        """The ends of prior chains."""
+        return self.keep(
+            "samples", lambda: landscape.prior_samples(self.model, self.card, self.seed)
+        )
+
+    def context(self) -> np.ndarray:
+        """Decoded prior samples of a model of points."""
+        return decode(self.model, self.samples()[None])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Points that a person named, by letter.
+
+    Attributes:
+        places: how each is found again.
+        latents: z of each, `(latent_dim,)`.
+    """
+
+    places: dict[str, Place]
+    latents: dict[str, Tensor]
+
+
+def choose(scene: Scene, names: str) -> Chosen:
+    """Controls for one point a letter of `names`."""
+    chosen = Chosen({}, {})
+    for i, (name, column) in enumerate(zip(names, st.columns(len(names)), strict=True)):
+        with column:
+            place = _choose_place(name, i, scene.seed)
+        find = partial(landscape.locate, place, scene.model, scene.card, scene.known)
+        chosen.places[name] = place
+        chosen.latents[name] = scene.keep(f"point-{name} {place}", find)
+    return chosen
+
+
+def choose_two(scene: Scene) -> Chosen | None:
+    """A and B; None, with a sentence on the page, if they are the same point."""
+    chosen = choose(scene, "AB")
+    if torch.equal(*chosen.latents.values()):
+        st.info("A and B are the same point: choose another number for one of them.")
+        return None
+    return chosen
+
+
+def _choose_place(name: str, number: int, seed: int) -> Place:
+    kind = st.selectbox(
+        f"Point {name}",
+        landscape.KINDS,
+        key=name.lower(),
+        bind="query-params",
+        help="Where a prior chain ends after the steps the model was trained with, where "
+        "a posterior chain of an example ends, noise as chains start from, or z = 0.",
+    )
+    number = st.number_input(
+        "Number",
+        min_value=0,
+        max_value=9_999,
+        value=number,
+        key=f"{name.lower()}n",
+        bind="query-params",
+        disabled=kind == "origin",
+        help="Which chain or example; chain 17 is chain 17 of the Chains page.",
+    )
+    return Place(kind, int(number), seed)
+
+
+def choose_quantity() -> str:
+    """The control for what is drawn, a name of `QUANTITIES`."""
+    chosen = st.segmented_control(
+        "Energy",
+        list(QUANTITIES),
+        default="−log p_α",
+        required=True,
+        key="of",
+        bind="query-params",
+        help="−log p_α(z), up to log Z, holds the Gaussian term; −f(z) is the network alone.",
+    )
+    return chosen or "−log p_α"
+
+
+def strips(found: dict[str, Profile]) -> list[Strip]:
+    """The pictures along curves, by name; none for a model of points."""
+    return [Strip(name, p.decoded_at, p.decoded) for name, p in found.items() if p.decoded.ndim > 2]
+
+
+def draw_over_strips(figure: go.Figure, key: str) -> None:
+    """The chart, which scrolls sideways where a screen is too narrow for its pictures."""
+    with st.container(key="over-strips"):
+        st.html(_SCROLLS)
+        st.plotly_chart(figure, key=key)
