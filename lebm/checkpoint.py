@@ -26,7 +26,8 @@ from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
 
 FORMAT = "lebm"
-FORMAT_VERSION = 2  # 2 adds priors that are no network, and layers of latents
+#: 2 adds priors that are no network and layers of latents, 3 learned samplers.
+FORMAT_VERSION = 3
 _MAX_HEADER = 2**20  # bytes of names, shapes and card
 MAX_BYTES = 2**31  # a file beyond 2 GiB is no model of this library
 
@@ -130,7 +131,7 @@ def loads(data: bytes, *, name: str = "the file") -> tuple[LatentEBM, ModelCard]
         raise CheckpointError(f"{name} is damaged: {_brief(error)}") from error
     _check_tensors(tensors, model.state_dict(), name)
     model.load_state_dict(tensors, assign=True)
-    model.generator.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)
     return model.requires_grad_(False).eval(), card
 
 

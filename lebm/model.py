@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lebm import langevin
+from lebm.amortised import AmortisedSamplers
 from lebm.density import LIKELIHOOD, LogDensity
 from lebm.generators import ConvGenerator, MLPGenerator
 from lebm.hierarchy import HierarchicalGenerator
@@ -47,6 +48,8 @@ class ModelConfig:
     latent_layers: int = 1
     """Layers of latents over the generator, which share latent_dim evenly; 1 to 16. The training
     method chooses it."""
+    amortised: bool = False
+    """Whether learned samplers q_φ(z|x) and q_ψ(z) come along. The training method chooses it."""
 
     def __post_init__(self) -> None:
         sizes = {"latent_dim": self.latent_dim, "width": self.width}
@@ -93,11 +96,23 @@ def _build_generator(config: ModelConfig) -> nn.Module:
     return HierarchicalGenerator(bottom, layer_dim, config.latent_layers, config.prior_hidden)
 
 
+def _build_samplers(config: ModelConfig) -> AmortisedSamplers | None:
+    if not config.amortised:
+        return None
+    sizes = config.latent_dim, config.data_shape, config.width
+    return AmortisedSamplers(*sizes, hidden=config.prior_hidden)
+
+
 class LatentEBM(nn.Module):
     """Tilted prior p_α(z) over a generator p_β(x|z) = N(g_β(z), σ² I).
 
     Args:
         config: sizes, σ and activations.
+
+    Attributes:
+        prior: p_α(z).
+        generator: g_β.
+        amortised: learned samplers of prior and posterior, where the model has them.
 
     Raises:
         ValueError: for a size outside its range, naming the field.
@@ -110,6 +125,7 @@ class LatentEBM(nn.Module):
         self.config = config
         self.prior = _build_prior(config)
         self.generator = _build_generator(config)
+        self.amortised = _build_samplers(config)
         self.noise_std = config.noise_std
 
     @property

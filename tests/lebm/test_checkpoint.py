@@ -31,6 +31,7 @@ CONFIGS = [
     ModelConfig(3, (6,), width=2, prior="gaussian"),
     ModelConfig(3, (7,), width=2, prior="mixture", mixture_components=4),
     ModelConfig(6, (8,), width=2, prior="gaussian", latent_layers=3, prior_hidden=4),
+    ModelConfig(3, (9,), width=2, prior_hidden=4, amortised=True),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Encoders that mirror the generators, and what methods with an encoder share."""
+"""What methods with an encoder share."""
 
 from __future__ import annotations
 
@@ -6,67 +6,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from lebm.generators import IMAGE_LAYOUTS
-from lebm.model import ModelConfig
+from lebm.encoders import build_encoder
 from train.config import TrainConfig
 from train.methods.base import Method, count_parameters
-
-
-class ConvEncoder(nn.Module):
-    """The convolutional generator upside down: `(n, channels, size, size) -> (n, d_out)`.
-
-    Convolutions of the same kernels, strides and channels in reverse order, LeakyReLU 0.2 between
-    them, a linear output, no normalisation layers.
-
-    Args:
-        config: the model whose generator is mirrored.
-        d_out: length of the output.
-    """
-
-    def __init__(self, config: ModelConfig, d_out: int) -> None:
-        super().__init__()
-        channels, image_size, _ = config.data_shape
-        size, multiple = IMAGE_LAYOUTS[image_size]
-        layers: list[nn.Module] = [nn.Conv2d(config.width * multiple, d_out, size)]
-        while size < image_size:
-            size, narrower = size * 2, max(multiple // 2, 1)
-            seen = channels if size == image_size else config.width * narrower
-            layers += [
-                nn.LeakyReLU(0.2),
-                nn.Conv2d(seen, config.width * multiple, 4, stride=2, padding=1),
-            ]
-            multiple = narrower
-        self.net = nn.Sequential(*reversed(layers)).to(memory_format=torch.channels_last)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x).flatten(1)
-
-
-def build_encoder(config: ModelConfig, d_out: int) -> nn.Module:
-    """An encoder of the model's examples, `(n, *data_shape) -> (n, d_out)`."""
-    if len(config.data_shape) == 3:
-        return ConvEncoder(config, d_out)
-    return nn.Sequential(
-        nn.Linear(config.data_shape[0], config.width),
-        nn.LeakyReLU(0.2),
-        nn.Linear(config.width, config.width),
-        nn.LeakyReLU(0.2),
-        nn.Linear(config.width, d_out),
-    )
-
-
-def encode_gaussian(encoder: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and log standard deviation of q(z|x) = N(mean, diag), each `(n, d)`, in float32."""
-    mean, log_std = encoder(x).float().chunk(2, -1)
-    return mean, log_std
-
-
-def gaussian_kl(mean: Tensor, log_std: Tensor) -> Tensor:
-    r"""KL(N(mean, diag std²) ‖ N(0, I)) in nats: `(n, d), (n, d) -> (n,)`.
-
-    $$ \tfrac12 \sum_i (\mu_i^2 + \sigma_i^2 - 1) - \log \sigma_i $$
-    """
-    return (0.5 * (mean.square() + (2 * log_std).exp() - 1) - log_std).sum(-1)
 
 
 class Autoencoder(Method):
@@ -83,7 +25,8 @@ class Autoencoder(Method):
     ) -> None:
         super().__init__(config, train, fabric, generator=generator)
         d_out = self.outputs * config.model.latent_dim
-        self.encoder = build_encoder(config.model, d_out).to(fabric.device)
+        encoder = build_encoder(config.model.data_shape, config.model.width, d_out)
+        self.encoder = encoder.to(fabric.device)
         self.networks["encoder"] = self.encoder
         self.optimizers["autoencoder"] = self.adam(
             self.encoder, self.decoder, lr=config.optimizer.lr_generator

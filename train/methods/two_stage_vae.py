@@ -9,11 +9,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from lebm.encoders import encode_gaussian, gaussian_kl
 from lebm.hierarchy import HierarchicalGenerator, SkipMLP
 from lebm.model import ModelConfig
 from train.config import TrainConfig
 from train.methods.base import grad_norm, latent_metrics
-from train.methods.encoders import Autoencoder, encode_gaussian, gaussian_kl
+from train.methods.encoders import Autoencoder
 
 #: What is kept of the mean of the squared error from one iteration to the next.
 _KEPT = 0.99

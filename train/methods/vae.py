@@ -7,9 +7,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from lebm.encoders import encode_gaussian, gaussian_kl
 from lebm.model import LatentEBM, ModelConfig
 from train.methods.base import grad_norm, latent_metrics, mse_given_z
-from train.methods.encoders import Autoencoder, encode_gaussian, gaussian_kl
+from train.methods.encoders import Autoencoder
 
 
 def negative_elbo(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
-from train.methods.encoders import build_encoder, gaussian_kl
+from lebm.encoders import build_encoder, gaussian_kl
 from train.methods.vae import negative_elbo
 
 
@@ -58,7 +58,7 @@ def test_the_divergence_is_torch_s(rng):
 def test_an_encoder_mirrors_the_generator(size, make_model):
     """Kernels of the same shapes, in and out exchanged, in reverse order."""
     model = make_model(data_shape=(3, size, size), width=2)
-    encoder = build_encoder(model.config, model.config.latent_dim).double()
+    encoder = build_encoder(model.config.data_shape, 2, model.config.latent_dim).double()
     kernels = [p.shape for p in encoder.parameters() if p.ndim == 4]
     mirrored = [p.shape for p in model.generator.parameters() if p.ndim == 4]
     assert kernels == mirrored[::-1]  # transposed kernels are kept (in, out), others (out, in)

@@ -1,0 +1,77 @@
+"""Encoders that mirror the generators, and the Gaussians they parametrise."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lebm.generators import IMAGE_LAYOUTS
+
+
+class ConvEncoder(nn.Module):
+    """The convolutional generator upside down: `(n, channels, size, size) -> (n, d_out)`.
+
+    Convolutions of the same kernels, strides and channels in reverse order, LeakyReLU 0.2 between
+    them, a linear output, no normalisation layers.
+
+    Args:
+        data_shape: (channels, size, size), as the generator's.
+        width: the generator's base width.
+        d_out: length of the output.
+    """
+
+    def __init__(self, data_shape: tuple[int, ...], width: int, d_out: int) -> None:
+        super().__init__()
+        channels, image_size, _ = data_shape
+        size, multiple = IMAGE_LAYOUTS[image_size]
+        layers: list[nn.Module] = [nn.Conv2d(width * multiple, d_out, size)]
+        while size < image_size:
+            size, narrower = size * 2, max(multiple // 2, 1)
+            seen = channels if size == image_size else width * narrower
+            layers += [
+                nn.LeakyReLU(0.2),
+                nn.Conv2d(seen, width * multiple, 4, stride=2, padding=1),
+            ]
+            multiple = narrower
+        self.net = nn.Sequential(*reversed(layers)).to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x).flatten(1)
+
+
+def build_encoder(data_shape: tuple[int, ...], width: int, d_out: int) -> nn.Module:
+    """An encoder of a model's examples, `(n, *data_shape) -> (n, d_out)`.
+
+    Args:
+        data_shape: of one example.
+        width: of the model's generator.
+        d_out: length of the output.
+    """
+    if len(data_shape) == 3:
+        return ConvEncoder(data_shape, width, d_out)
+    return nn.Sequential(
+        nn.Linear(data_shape[0], width),
+        nn.LeakyReLU(0.2),
+        nn.Linear(width, width),
+        nn.LeakyReLU(0.2),
+        nn.Linear(width, d_out),
+    )
+
+
+def encode_gaussian(encoder: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log standard deviation of q(z|x) = N(mean, diag), each `(n, d)`.
+
+    In float32 at least, whatever autocast makes of the encoder.
+    """
+    encoded = encoder(x)
+    wide = encoded.to(torch.promote_types(encoded.dtype, torch.float32))
+    mean, log_std = wide.chunk(2, -1)
+    return mean, log_std
+
+
+def gaussian_kl(mean: Tensor, log_std: Tensor) -> Tensor:
+    r"""KL(N(mean, diag std²) ‖ N(0, I)) in nats: `(n, d), (n, d) -> (n,)`.
+
+    $$ \tfrac12 \sum_i (\mu_i^2 + \sigma_i^2 - 1) - \log \sigma_i $$
+    """
+    return (0.5 * (mean.square() + (2 * log_std).exp() - 1) - log_std).sum(-1)
