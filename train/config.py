@@ -23,7 +23,7 @@ DatasetName = Literal[
     "image-folder",
 ]
 
-MethodName = Literal["lebm", "vae", "2svae", "rae", "sri", "sri-5"]
+MethodName = Literal["lebm", "amortised", "vae", "2svae", "rae", "sri", "sri-5"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,19 @@ class RAEConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AmortisedConfig:
+    """What follows the draws of learned samplers."""
+
+    refine_steps: int = 0
+    """Langevin steps, of the run's step sizes, that each draw of q_φ and q_ψ is refined by, in
+    learning and in sampling; 0 leaves the draws as they are."""
+
+    def __post_init__(self) -> None:
+        if self.refine_steps < 0:
+            raise ValueError(f"amortised.refine_steps must be at least 0, not {self.refine_steps}")
+
+
+@dataclass(frozen=True, slots=True)
 class TrainConfig:
     """One training run."""
 
@@ -77,8 +90,9 @@ class TrainConfig:
     posterior_sampler: LangevinConfig
     """Posterior chains of Algorithm 1, step 3 (K_1, s_1)."""
     method: MethodName = "lebm"
-    """How to learn: "lebm" is Algorithm 1 of Pang et al. 2020, prior and generator together. The
-    others are the baselines of its Table 1 on the same generator: the VAE, the two-stage VAE, the
+    """How to learn: "lebm" is Algorithm 1 of Pang et al. 2020, prior and generator together;
+    "amortised" is its section 2.6, with learned samplers in place of the chains. The others are
+    the baselines of its Table 1 on the same generator: the VAE, the two-stage VAE, the
     regularised autoencoder, short-run inference under N(0, I) with one or five latent layers."""
     prior_chains: Literal["short-run", "persistent"] = "short-run"
     """Start prior chains from p_0 noise (the paper), or where 10,000 remembered chains stand."""
@@ -93,6 +107,8 @@ class TrainConfig:
     """Posterior chain from p_0 noise for test reconstructions and for the model's card."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """Learning rates and their decay."""
+    amortised: AmortisedConfig = field(default_factory=AmortisedConfig)
+    """What follows the draws of learned samplers, where the method is amortised."""
     rae: RAEConfig = field(default_factory=RAEConfig)
     """Weights of the regularised autoencoder, where that is the method."""
     batch_size: int = 128
@@ -122,9 +138,11 @@ class TrainConfig:
     """CPU threads; 0 leaves the choice to torch."""
 
     def __post_init__(self) -> None:
-        if self.model.prior != "tilted" or self.model.latent_layers != 1:
+        model = self.model
+        if model.prior != "tilted" or model.latent_layers != 1 or model.amortised:
             raise ValueError(
-                "model.prior and model.latent_layers are chosen by the method: leave them out"
+                "model.prior, model.latent_layers and model.amortised are chosen by the method: "
+                "leave them out"
             )
         for name in ("batch_size", "epochs", "save_every", "log_every"):
             if getattr(self, name) < 1:

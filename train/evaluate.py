@@ -21,7 +21,7 @@ from torch import Tensor
 from train import cards, data, evaluation, features, records
 from train.config import TrainConfig
 from train.frechet import frechet_distance
-from train.methods.encoders import Autoencoder
+from train.methods.inference import LangevinInference
 from train.pictures import quantise
 from train.run_dir import RunDir, RunError
 from train.trainer import Trainer
@@ -170,7 +170,7 @@ def _measure(trainer: Trainer, options: Options, extractor: features.Features | 
         return evaluation.reconstruction_mse(reconstruct, test, seed=options.seed, device=device)
 
     values = {"test MSE": mse(own)}
-    if isinstance(trainer.method, Autoencoder):
+    if not isinstance(trainer.method, LangevinInference):
         values["test MSE, by Langevin"] = mse(by_chain)
     values |= _log_probs(trainer)
     values |= _cost(trainer, options.seed)
@@ -205,11 +205,11 @@ def _log_probs(trainer: Trainer) -> dict[str, float]:
 
 def _samples(trainer: Trainer, n: int, seed: int) -> Iterator[Tensor]:
     """n samples of x in batches, z by the method's own sampler."""
-    model, chain = trainer.model, trainer.method.prior_sampler()
+    model, draw = trainer.model, trainer.method.sample_prior
     generator = torch.Generator(trainer.fabric.device).manual_seed(seed)
     for first in range(0, n, _BATCH):
         start = model.prior.sample_base(min(_BATCH, n - first), generator=generator)
-        yield model.generate(model.sample_prior(start, chain, generator=generator))
+        yield model.generate(draw(start, generator=generator))
 
 
 def _pictures(trainer: Trainer, n: int, seed: int) -> Iterator[Tensor]:
@@ -226,9 +226,8 @@ def _cost(trainer: Trainer, seed: int) -> dict[str, float]:
     if trainer.fabric.device.type == "cuda":
         torch.cuda.synchronize()
     seconds = time.perf_counter() - started
-    chain = trainer.model.config.prior == "tilted"
-    gradients = trainer.method.prior_sampler().n_steps if chain else 0
-    return {"seconds per 1,000 samples": seconds, "gradients per sample": float(gradients)}
+    gradients = float(trainer.method.prior_gradients)
+    return {"seconds per 1,000 samples": seconds, "gradients per sample": gradients}
 
 
 def table(

@@ -25,6 +25,12 @@ class Reconstruct(Protocol):
     def __call__(self, x: Tensor, *, generator: torch.Generator) -> Tensor: ...
 
 
+class SamplePrior(Protocol):
+    """`(n, latent_dim) -> (n, latent_dim)`: draws of p_0 made into draws of the prior."""
+
+    def __call__(self, start: Tensor, *, generator: torch.Generator) -> Tensor: ...
+
+
 def mse_scale(examples: Tensor) -> float:
     """Factor from squared error in model units to the scale on which MSE is reported."""
     return 0.25 if examples.dtype == torch.uint8 else 1.0  # [-1, 1] is twice as wide as [0, 1]
@@ -91,15 +97,15 @@ def exact_log_prob(model: LatentEBM, test: Tensor, *, tilted: bool = True) -> fl
 def save_samples(
     model: LatentEBM,
     reconstruct: Reconstruct,
+    sample_prior: SamplePrior,
     test: Tensor,
-    prior: LangevinConfig,
     folder: Path,
     step: int,
 ) -> None:
     """Pictures of a checkpoint, the same seeds at every step of a run.
 
-    `gaussian-*`: g_β of p_0 noise. `prior-*`: samples of the prior, by the prior chain from the
-    same noise where it has no exact ones.
+    `gaussian-*`: g_β of p_0 noise. `prior-*`: samples of the prior from the same noise, as the
+    method draws them.
     `reconstruction-*`: held-out examples (odd columns) and their reconstructions (even ones).
     """
     device = next(model.parameters()).device
@@ -107,7 +113,7 @@ def save_samples(
     noise = ChainNoise(0, range(n_samples), model.config.latent_dim)
     start = noise.at(0).to(device)
     generator = torch.Generator(device).manual_seed(0)
-    end = model.sample_prior(start, prior, generator=generator)
+    end = sample_prior(start, generator=generator)
     x = to_model_range(test[: n_samples // 2]).to(device)
     again = reconstruct(x, generator=generator)
     pairs = torch.stack([x, again], 1).flatten(0, 1)

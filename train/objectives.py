@@ -1,4 +1,4 @@
-"""The learning gradients of Pang et al. 2020, eq. 7 and 8, as losses to minimise."""
+"""What is learned by: Pang et al. 2020, eq. 7 and 8 as losses to minimise, terms of eq. 17."""
 
 from __future__ import annotations
 
@@ -43,3 +43,22 @@ def generator_loss(model: LatentEBM, x: Tensor, z_plus: Tensor) -> Tensor:
         z_plus: their posterior samples, `(n, latent_dim)`, detached.
     """
     return -model.log_likelihood(x, z_plus).mean()
+
+
+def divergence_less_log_z(prior: TiltedPrior, z: Tensor, log_q: Tensor) -> Tensor:
+    r"""log q(z) - f_α(z) - log p_0(z), whose mean over q is KL(q ‖ p_α) - log Z(α), in nats.
+
+    With it the objective of amortised learning, eq. 17, needs no Z:
+
+    $$ \Delta = -KL(q_{data} \| p_\theta) - KL(q_\phi(z|x) \| p_\theta(z|x))
+                + KL(q_\psi \| p_\alpha)
+       = E_{q_{data} q_\phi}[\log p_\beta(x|z)] - D(q_\phi) + D(q_\psi) + H(q_{data}) $$
+
+    where D is the mean of what is returned here and log Z cancels between the two.
+
+    Args:
+        prior: the tilted prior.
+        z: draws from q, `(n, latent_dim)`.
+        log_q: log q at these draws, `(n,)`.
+    """
+    return log_q - prior.unnorm_log_prob(z)

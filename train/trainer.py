@@ -215,11 +215,9 @@ class Trainer:
         config, test = self.config, self.dataset.test
         self.model.eval()
         self.method.prepare_model()
-        reconstruct = self.method.reconstruct
+        reconstruct, sample_prior = self.method.reconstruct, self.method.sample_prior
         folder = self.run.path / "samples"
-        evaluation.save_samples(
-            self.model, reconstruct, test, config.prior_sampler, folder, self.step
-        )
+        evaluation.save_samples(self.model, reconstruct, sample_prior, test, folder, self.step)
         row = evaluation.evaluate(self.model, reconstruct, test)
         log.add(self._stamp() | row)
         card = cards.run_card(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from PIL import Image
@@ -76,7 +78,8 @@ def test_samples_are_the_same_pictures_every_time(kind, size, make_model, reques
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         reconstruct = evaluation.by_langevin(model, CHAIN)
-        evaluation.save_samples(model, reconstruct, dataset.test, CHAIN, tmp_path / name, step=7)
+        draw = partial(model.sample_prior, config=CHAIN)
+        evaluation.save_samples(model, reconstruct, draw, dataset.test, tmp_path / name, step=7)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert files == [f"{k}-000007.png" for k in ("gaussian", "prior", "reconstruction")]
     for file in files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from train.config import MethodName
+from train.methods.amortised import Amortised
 from train.methods.base import Method
 from train.methods.lebm import LEBM
 from train.methods.rae import RAE
@@ -12,6 +13,7 @@ from train.methods.vae import VAE
 
 METHODS: dict[MethodName, type[Method]] = {
     "lebm": LEBM,
+    "amortised": Amortised,
     "vae": VAE,
     "2svae": TwoStageVAE,
     "rae": RAE,

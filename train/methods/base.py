@@ -78,6 +78,20 @@ class Method(ABC):
     def prepare_model(self) -> None:  # noqa: B027  (most have nothing to do)
         """Bring `model` up to date before it is saved, where learning alone does not."""
 
+    def sample_prior(self, start: Tensor, *, generator: torch.Generator) -> Tensor:
+        """z from the prior as this method draws it, `(n, latent_dim)`.
+
+        Args:
+            start: draws of p_0, `(n, latent_dim)`, each made into one of the result.
+            generator: source of whatever else is drawn.
+        """
+        return self.model.sample_prior(start, self.prior_sampler(), generator=generator)
+
+    @property
+    def prior_gradients(self) -> int:
+        """Gradients of f that each draw of `sample_prior` takes."""
+        return self.prior_sampler().n_steps if self.model.config.prior == "tilted" else 0
+
     def prior_sampler(self) -> LangevinConfig:
         """The prior chain that the model's card recommends."""
         return self.config.prior_sampler
@@ -109,10 +123,10 @@ class Method(ABC):
         for name, tensor in self.memory.items():
             tensor.copy_(state[name])
 
-    def adam(self, *networks: nn.Module, lr: float) -> Adam:
-        """The run's Adam over the parameters of these networks."""
+    def adam(self, *networks: nn.Module, lr: float, maximize: bool = False) -> Adam:
+        """The run's Adam over the parameters of these networks; `maximize` climbs the loss."""
         parameters = [p for network in networks for p in network.parameters()]
-        return Adam(parameters, lr, self.config.optimizer.betas)
+        return Adam(parameters, lr, self.config.optimizer.betas, maximize=maximize)
 
 
 def mse_given_z(model: LatentEBM, nll_given_z: Tensor) -> Tensor:

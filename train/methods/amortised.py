@@ -1,0 +1,154 @@
+"""Amortised inference and synthesis (Pang et al. 2020, section 2.6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from lebm import langevin
+from lebm.amortised import AmortisedSamplers
+from lebm.langevin import LangevinConfig
+from lebm.model import ModelConfig
+from train.config import TrainConfig
+from train.methods.base import Method, count_parameters, grad_norm, latent_metrics, mse_given_z
+from train.objectives import divergence_less_log_z, generator_loss, prior_loss
+
+
+class Amortised(Method):
+    r"""Prior and generator as in Algorithm 1, z⁺ and z⁻ from learned samplers.
+
+    $$ \max_{\theta, \phi} \min_\psi \; \Delta(\theta, \phi, \psi)
+       = -KL(q_{data}(x) \, q_\phi(z|x) \,\|\, p_\theta(x, z)) + KL(q_\psi(z) \,\|\, p_\alpha(z)) $$
+
+    All networks follow one backward pass from the same parameters; ψ goes the other way. With
+    `refine_steps` the samplers are warm starts: φ and ψ still follow Δ, while α and β learn from
+    what a few Langevin steps make of the draws, by eq. 7 and 8.
+
+    Source: Pang et al. 2020, eq. 17; q_ψ is a spline flow here.
+    """
+
+    headline = ("objective", "f_gap", "grad_norm_prior")
+
+    def __init__(
+        self, config: TrainConfig, train: Tensor, fabric: Fabric, *, generator: torch.Generator
+    ) -> None:
+        super().__init__(config, train, fabric, generator=generator)
+        rates = config.optimizer
+        self.optimizers["prior"] = self.adam(self.model.prior, lr=rates.lr_prior)
+        self.optimizers["generator"] = self.adam(
+            self.model.generator, self.samplers.inference, lr=rates.lr_generator
+        )
+        self.optimizers["synthesis"] = self.adam(
+            self.samplers.synthesis, lr=rates.lr_generator, maximize=True
+        )
+
+    @classmethod
+    def model_config(cls, config: ModelConfig) -> ModelConfig:
+        """With learned samplers."""
+        return replace(config, amortised=True)
+
+    @property
+    def samplers(self) -> AmortisedSamplers:
+        """q_φ and q_ψ, which the model holds."""
+        assert self.model.amortised is not None
+        return self.model.amortised
+
+    def iteration(
+        self, x: Tensor, rows: Tensor, *, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """One step of Adam on Δ for each network."""
+        model = self.model
+        noises = [model.prior.sample_base(len(x), generator=generator) for _ in range(2)]
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
+        with self.fabric.autocast():
+            z_plus, log_q_plus = self.samplers.inference(x, noises[0])
+            nll = -model.log_likelihood(x, z_plus).mean()
+        z_minus, log_q_minus = self.samplers.synthesis(noises[1])
+        inference = divergence_less_log_z(model.prior, z_plus, log_q_plus).mean()
+        synthesis = divergence_less_log_z(model.prior, z_minus, log_q_minus).mean()
+        loss = nll + inference - synthesis  # -Δ
+        loss.backward()
+        z_plus, z_minus = z_plus.detach(), z_minus.detach()
+        if self.config.amortised.refine_steps:
+            z_plus, z_minus, nll = self._learn_refined(x, z_plus, z_minus, generator)
+        metrics = {"objective": -loss.detach(), "inference": inference.detach()}
+        metrics |= {"synthesis": synthesis.detach(), "nll_given_z": nll.detach()}
+        metrics |= self._describe(z_plus, z_minus)
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        return metrics | {"mse": mse_given_z(model, nll.detach())}
+
+    def _learn_refined(
+        self, x: Tensor, z_plus: Tensor, z_minus: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Put the gradients of eq. 7 and 8 at refined draws in the place of those of Δ.
+
+        Returns:
+            z⁺ and z⁻, refined, and the mean of -log p_β(x|z⁺).
+        """
+        model = self.model
+        z_plus = self._refine_posterior(x, z_plus, generator)
+        z_minus = self._refine_prior(z_minus, generator)
+        for network in (model.prior, model.generator):
+            network.zero_grad()
+        prior_loss(model.prior, z_plus, z_minus).backward()
+        with self.fabric.autocast():
+            nll = generator_loss(model, x, z_plus)
+        nll.backward()
+        return z_plus, z_minus, nll
+
+    def _refine_posterior(self, x: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:
+        density, chain = self.model.posterior_density(x), self._refining("posterior_sampler")
+        with self.fabric.autocast():
+            return langevin.sample(density, z, chain, generator=generator)
+
+    def _refine_prior(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        chain = self._refining("prior_sampler")
+        return langevin.sample(self.model.prior_density(), z, chain, generator=generator)
+
+    def _refining(self, sampler: str) -> LangevinConfig:
+        steps = self.config.amortised.refine_steps
+        return replace(getattr(self.config, sampler), n_steps=steps)
+
+    @torch.no_grad()
+    def _describe(self, z_plus: Tensor, z_minus: Tensor) -> dict[str, Tensor]:
+        model, norms = self.model, z_minus.norm(dim=-1)
+        f = model.prior.neg_energy
+        return {
+            "f_gap": f(z_plus).mean() - f(z_minus).mean(),
+            "grad_norm_prior": grad_norm(model.prior),
+            "grad_norm_generator": grad_norm(model.generator),
+            "grad_norm_inference": grad_norm(self.samplers.inference),
+            "grad_norm_synthesis": grad_norm(self.samplers.synthesis),
+            **latent_metrics(z_plus),
+            "z_minus_norm": norms.mean(),
+            "z_minus_max": norms.max(),
+        }
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
+        """g(z) with z the mean of q_φ(z|x), refined where the run does so."""
+        z = self._refine_posterior(x, self.samplers.inference.mean(x), generator)
+        return self.model.generate(z)
+
+    @torch.no_grad()
+    def sample_prior(self, start: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Draws of q_ψ, refined where the run does so."""
+        return self._refine_prior(self.samplers.synthesis(start)[0], generator)
+
+    @property
+    def prior_gradients(self) -> int:
+        """One for each step of the refinement."""
+        return self.config.amortised.refine_steps
+
+    def facts(self) -> dict[str, str | int | float]:
+        """As every method's, with the samplers' sizes."""
+        return super().facts() | {
+            "Langevin steps after q_φ and q_ψ": self.config.amortised.refine_steps,
+            "parameters of q_φ": count_parameters(self.samplers.inference),
+            "parameters of q_ψ": count_parameters(self.samplers.synthesis),
+        }
