@@ -1,0 +1,123 @@
+"""What a race leaves: its points as JSON, a Markdown table and a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from lebm.checkpoint import atomic_write
+from train.curves import Panel, svg
+from train.run_dir import RunError
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What a contestant had reached when its turn ended."""
+
+    minutes: float
+    """Of learning."""
+    iterations: int
+    test_mse: float
+    """Of reconstructions as the method infers z; images on the 0-to-1 scale."""
+    distance: float | None
+    """The Fréchet distance of its prior's samples from training images."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.minutes:.1f} min, {self.iterations:,} iterations, "
+            f"test MSE {self.test_mse:.4g}, distance {_shown(self.distance)}"
+        )
+
+
+@dataclass(slots=True)
+class Record:
+    """A race as far as it has been run: race.json."""
+
+    preset: str
+    seed: int
+    test_examples: int
+    samples: int
+    distance: str
+    """What the distance is called; empty where none was measured."""
+    hardware: str
+    date: str
+    points: dict[str, list[Point]] = field(default_factory=dict)
+    """Contestant -> its points, in order."""
+    ended: dict[str, str] = field(default_factory=dict)
+    """Contestant -> why it did not go on."""
+
+
+def save(record: Record, out: Path) -> None:
+    """Replace race.json, race.md and race.svg.
+
+    Raises:
+        RunError: if one cannot be written; the old one is then untouched.
+    """
+    files = {"race.json": msgspec.json.format(msgspec.json.encode(record)) + b"\n"}
+    files["race.md"] = f"{table(record)}\n".encode()
+    files["race.svg"] = figure(record).encode()
+    for name, content in files.items():
+        try:
+            atomic_write(out / name, content)
+        except OSError as error:
+            raise RunError(f"{out / name} cannot be written: {error.strerror}") from error
+
+
+def table(record: Record) -> str:
+    """The race as Markdown: where each contestant stands and when it was as good as the first.
+
+    The last two columns name the minutes of the first measurement that is as good as the last one
+    of the contestant in the first row.
+    """
+    lines = [f"{record.preset}, seed {record.seed}, {record.hardware}, {record.date}", ""]
+    first = next(iter(record.points.values()), [])
+    header = ["", "minutes", "iterations", "test MSE", "minutes to the first row's"]
+    if record.distance:
+        header += [record.distance, "minutes to the first row's"]
+    rows = [header, ["---"] * len(header)]
+    for name, points in record.points.items():
+        if not points:
+            continue
+        last = points[-1]
+        row = [name, f"{last.minutes:.1f}", f"{last.iterations:,}", f"{last.test_mse:.4g}"]
+        row.append(_reached(points, lambda p: p.test_mse, first))
+        if record.distance:
+            row += [_shown(last.distance), _reached(points, lambda p: p.distance, first)]
+        rows.append(row)
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    lines += ["", *(f"{name}: {why}" for name, why in record.ended.items())]
+    return "\n".join(lines).rstrip()
+
+
+def _reached(
+    points: list[Point], value: Callable[[Point], float | None], first: list[Point]
+) -> str:
+    """The minutes after which a contestant was as good as the first one's last point."""
+    goal = value(first[-1]) if first else None
+    for point in points:
+        here = value(point)
+        if goal is not None and here is not None and here <= goal:
+            return f"{round(point.minutes, 1):g}"
+    return "not reached"
+
+
+def figure(record: Record) -> str:
+    """Test error and distance over minutes, as SVG."""
+    x = "minutes of learning"
+    error = {n: [(p.minutes, p.test_mse) for p in ps] for n, ps in record.points.items() if ps}
+    panels = [Panel("Reconstruction of held-out examples", x, "test MSE", error)]
+    if record.distance:
+        far = {
+            n: [(p.minutes, p.distance) for p in ps if p.distance]
+            for n, ps in record.points.items()
+            if ps
+        }
+        panels.append(Panel("Samples of the prior", x, record.distance, far))
+    return svg([panel for panel in panels if any(panel.curves.values())])
+
+
+def _shown(distance: float | None) -> str:
+    return "none" if distance is None else f"{distance:,.4g}"
