@@ -80,13 +80,13 @@ def _panel(panel: Panel, colors: dict[str, str]) -> Iterator[str]:
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{color}"/>' for x, y in places
         )
         x, y = _LEFT + 125 * (i % 3), 34 + 15 * (i // 3)
-        yield _line(x, y, x + 16, y, color)
+        yield _line(x, y, x + 16, y, color, width=2)
         yield f'<text x="{x + 20}" y="{y + 4}">{escape(name)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, color: str) -> str:
+def _line(x1: float, y1: float, x2: float, y2: float, color: str, width: int = 1) -> str:
     ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-    return f'<line {ends} stroke="{color}" stroke-width="{2 if x2 - x1 == 16 else 1}"/>'
+    return f'<line {ends} stroke="{color}" stroke-width="{width}"/>'
 
 
 def _linear_ticks(longest: float) -> list[float]:
