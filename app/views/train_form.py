@@ -21,7 +21,11 @@ from train.presets import PRESETS
 from train.run_dir import RunError
 
 _DEFAULT = "digits"
-_SET_ELSEWHERE = {("out",), ("model", "prior"), ("model", "latent_layers")}  # name and method do
+#: By the run's name and by its method.
+_SET_ELSEWHERE = {
+    ("out",),
+    *(("model", field) for field in ("prior", "latent_layers", "amortised")),
+}
 _OPTIONS = tuple(o for o in options(TrainConfig) if o.path not in _SET_ELSEWHERE)
 _NO_FOLDER = "as the data set has it"
 
