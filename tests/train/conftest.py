@@ -35,6 +35,15 @@ def images() -> Dataset:
 
 
 @pytest.fixture
+def labelled() -> Dataset:
+    """80 digits with their classes, 20 of them held out."""
+    whole = data.load("digits", (1, 8, 8))
+    assert whole.labels is not None
+    labels = (whole.labels[0][:60], whole.labels[1][:20])
+    return Dataset("digits", whole.train[:60], whole.test[:20], labels=labels)
+
+
+@pytest.fixture
 def make_config() -> Callable[..., TrainConfig]:
     """Settings of a run of 21 iterations, a checkpoint every 5; keywords replace fields."""
 

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from train.data import faces, folder, toys, vision
+from train.data.anomaly import hold_out
 from train.data.base import Dataset, DatasetUnavailable, Request, to_model_range
 
-__all__ = ["Dataset", "DatasetUnavailable", "load", "to_model_range"]
+__all__ = ["Dataset", "DatasetUnavailable", "hold_out", "load", "to_model_range"]
 
 
 def load(

@@ -24,6 +24,9 @@ class Dataset:
         test: the same, held out.
         skipped: unreadable files left out.
         note: how these data differ from the published ones, where they do.
+        labels: the class of each training and each held-out example, int64 `(n,)`, where the
+            data have classes.
+        anomalies: examples of a class left out of both, where one is (`hold_out`).
     """
 
     name: str
@@ -31,6 +34,8 @@ class Dataset:
     test: Tensor
     skipped: int = 0
     note: str = ""
+    labels: tuple[Tensor, Tensor] | None = None
+    anomalies: Tensor | None = None
 
     @property
     def data_shape(self) -> tuple[int, ...]:

@@ -43,6 +43,8 @@ def digits(request: Request) -> Dataset:
     """1,797 digits with grey values 0 to 16, the last 297 held out."""
     from sklearn.datasets import load_digits  # a second to import
 
-    images = load_digits().images[:, None]
+    known = load_digits()
+    images, labels = known.images[:, None], torch.from_numpy(known.target).long()
     pixels = torch.from_numpy(np.round(images * (255 / 16)).astype(np.uint8))
-    return Dataset(request.name, pixels[:1500], pixels[1500:])
+    both = (labels[:1500], labels[1500:])
+    return Dataset(request.name, pixels[:1500], pixels[1500:], labels=both)

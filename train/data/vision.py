@@ -25,11 +25,10 @@ def mnist(request: Request) -> Dataset:
     folder = request.name.replace("-", "_")
     files = f"the four idx files into DIR/{folder}/{cls.__name__}/raw"
     place = f"{folder}/{cls.__name__}/raw"
-    splits = [
-        split.data[:, None]
-        for split in _torchvision(request, folder, place, files, cls, [{"train": t} for t in _BOTH])
-    ]
-    return _counted(request, folder, splits, (60_000, 10_000))
+    options = [{"train": train} for train in _BOTH]
+    splits = _torchvision(request, folder, place, files, cls, options)
+    images = [split.data[:, None] for split in splits]
+    return _counted(request, folder, images, (60_000, 10_000), [s.targets for s in splits])
 
 
 def svhn(request: Request) -> Dataset:
@@ -39,9 +38,8 @@ def svhn(request: Request) -> Dataset:
     files = "train_32x32.mat and test_32x32.mat into DIR/svhn"
     options = [{"split": split} for split in ("train", "test")]
     splits = _torchvision(request, "svhn", "svhn", files, datasets.SVHN, options)
-    return _counted(
-        request, "svhn", [torch.from_numpy(split.data) for split in splits], SVHN_COUNTS
-    )
+    images = [torch.from_numpy(split.data) for split in splits]
+    return _counted(request, "svhn", images, SVHN_COUNTS, [s.labels for s in splits])
 
 
 def cifar10(request: Request) -> Dataset:
@@ -53,11 +51,9 @@ def cifar10(request: Request) -> Dataset:
         return _cifar10_jpeg(request, root / "cifar10_jpeg")
     files = "its folder cifar-10-batches-py into DIR/cifar10"
     options = [{"train": train} for train in _BOTH]
-    splits = [
-        torch.from_numpy(split.data).permute(0, 3, 1, 2).contiguous()
-        for split in _torchvision(request, "cifar10", "cifar10", files, datasets.CIFAR10, options)
-    ]
-    return _counted(request, "cifar10", splits, CIFAR10_COUNTS)
+    splits = _torchvision(request, "cifar10", "cifar10", files, datasets.CIFAR10, options)
+    images = [torch.from_numpy(s.data).permute(0, 3, 1, 2).contiguous() for s in splits]
+    return _counted(request, "cifar10", images, CIFAR10_COUNTS, [s.targets for s in splits])
 
 
 _BOTH = (True, False)
@@ -86,7 +82,11 @@ def _torchvision(
 
 
 def _counted(
-    request: Request, folder: str, splits: list[Tensor], counts: tuple[int, int]
+    request: Request,
+    folder: str,
+    splits: list[Tensor],
+    counts: tuple[int, int],
+    classes: list[Any] | None = None,
 ) -> Dataset:
     train, test = splits
     if (len(train), len(test)) != counts:
@@ -95,7 +95,11 @@ def _counted(
             f"{request.name}: {len(train)} training and {len(test)} test images in {where} instead "
             f"of {counts[0]:,} and {counts[1]:,}; delete the folder and fetch it again"
         )
-    return Dataset(request.name, train, test)
+    labels = None
+    if classes is not None:
+        first, second = (torch.as_tensor(each, dtype=torch.int64) for each in classes)
+        labels = (first, second)
+    return Dataset(request.name, train, test, labels=labels)
 
 
 def _cifar10_jpeg(request: Request, folder: Path) -> Dataset:
