@@ -104,7 +104,8 @@ class TrainConfig:
     reconstruction: LangevinConfig = field(
         default_factory=lambda: LangevinConfig(n_steps=100, step_size=0.005)
     )
-    """Posterior chain from p_0 noise for test reconstructions and for the model's card."""
+    """Posterior chain from p_0 noise for test reconstructions, anomaly scores and the model's
+    card."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """Learning rates and their decay."""
     amortised: AmortisedConfig = field(default_factory=AmortisedConfig)
@@ -120,6 +121,11 @@ class TrainConfig:
     programs take from a run of one CPU thread does not count, nor does saving."""
     seed: int = 0
     """Of the weights, the order of the data and all chains."""
+    held_out: int | None = None
+    """Class left out of training, whose examples are the anomalies that each checkpoint is
+    asked to tell from normal ones; see `train.anomaly`."""
+    split_seed: int | None = None
+    """Of which normal examples are trained on, where a class is held out; None is seed."""
     data_root: Path | None = None
     """Folder with the data; the environment variable LEBM_DATA stands in for it (but for one's own
     pictures), and without either a data set is downloaded into ./data."""
@@ -153,5 +159,13 @@ class TrainConfig:
             raise ValueError(f"prior_restart must be from 0 to 1, not {self.prior_restart}")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed must be from 0 to 2^63 - 1, not {self.seed}")
+        for name in ("held_out", "split_seed"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
         if self.threads < 0:
             raise ValueError(f"threads must be at least 0, not {self.threads}")
+
+    @property
+    def split(self) -> int:
+        """The seed of which normal examples are trained on."""
+        return self.seed if self.split_seed is None else self.split_seed

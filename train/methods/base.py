@@ -75,6 +75,23 @@ class Method(ABC):
     def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
         """g(z) with z inferred from x as this method infers it, `(n, *data_shape)`."""
 
+    def expect_scoring(self, n: int) -> None:  # noqa: B027
+        """So many examples are going to be scored at checkpoints, the same each time."""
+
+    @abstractmethod
+    def anomaly_terms(
+        self, x: Tensor, rows: Tensor, *, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """What this method finds odd about each example, as terms of a sum: name -> `(n,)`.
+
+        Their sum is the method's own anomaly score; the higher, the more anomalous.
+
+        Args:
+            x: the examples, `(n, *data_shape)`, on the run's device.
+            rows: their rows among all that are scored, `(n,)`, the same at every scoring.
+            generator: source of all noise.
+        """
+
     def prepare_model(self) -> None:  # noqa: B027  (most have nothing to do)
         """Bring `model` up to date before it is saved, where learning alone does not."""
 

@@ -6,6 +6,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from lebm import langevin
 from train.config import TrainConfig
 from train.methods.base import Method
 
@@ -38,6 +39,45 @@ class LangevinInference(Method):
     def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
         """g(z) with z from the run's reconstruction chain, which starts at p_0 noise."""
         return self.model.reconstruct(x, self.config.reconstruction, generator=generator)
+
+    def expect_scoring(self, n: int) -> None:
+        """Make room for the persistent chains of scored examples."""
+        if "memory" in self.memory:
+            self.memory["scored"] = torch.full((n, self.memory["memory"].shape[1]), torch.nan)
+
+    @torch.no_grad()
+    def anomaly_terms(
+        self, x: Tensor, rows: Tensor, *, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """-log p(x, z) up to a constant, with z from the example's posterior chain.
+
+        "reconstruction" is -log p_β(x|z), "tilt" is -f(z) where the prior has one, "base" is
+        ½‖z‖².
+        """
+        z = self._scored(x, rows, generator=generator)
+        terms = {"reconstruction": -self.model.log_likelihood(x, z)}
+        if self.model.config.prior != "gaussian":
+            terms["tilt"] = -self.model.prior.neg_energy(z)
+        return terms | {"base": 0.5 * z.square().sum(-1)}
+
+    def _scored(self, x: Tensor, rows: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Where the posterior chains of scored examples end, `(n, latent_dim)`.
+
+        They are the run's reconstruction chain, from p_0 noise. Persistent ones go on from there
+        at later scorings, by as many steps as a training example's chain takes at a visit.
+        """
+        start, chain = self.model.prior.sample_base(len(x), generator=generator), None
+        kept = self.memory.get("scored")
+        if kept is not None and not kept[rows].isnan().any():
+            start, chain = self.fabric.to_device(kept[rows]), self.config.posterior_sampler
+        density = self.model.posterior_density(x)
+        with self.fabric.autocast():
+            z = langevin.sample(
+                density, start, chain or self.config.reconstruction, generator=generator
+            )
+        if kept is not None:
+            kept[rows] = z.cpu()
+        return z
 
     def facts(self) -> dict[str, str | int | float]:
         """As every method's, with the posterior chain."""

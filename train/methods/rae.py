@@ -92,6 +92,15 @@ class RAE(Autoencoder):
         codes = [self.encode(self.fabric.to_device(to_model_range(x))).cpu() for x in batches]
         fit_mixture(self.mixture, torch.cat(codes), seed=self.config.seed)
 
+    @torch.no_grad()
+    def anomaly_terms(
+        self, x: Tensor, rows: Tensor, *, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """-log p(x, z) at the code z: "reconstruction" is -log p_β(x|z), "prior" the mixture's."""
+        z, model = self.encode(x), self.model
+        terms = {"reconstruction": -model.log_likelihood(x, z)}
+        return terms | {"prior": -model.prior.unnorm_log_prob(z)}
+
     @property
     def mixture(self) -> MixtureTilt:
         """The model's prior."""

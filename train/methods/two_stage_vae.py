@@ -119,6 +119,18 @@ class TwoStageVAE(Autoencoder):
         }
         return {name: m.detach() for name, m in metrics.items()}
 
+    @torch.no_grad()
+    def anomaly_terms(
+        self, x: Tensor, rows: Tensor, *, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """-ELBO of the first stage, with its learned σ: "reconstruction" and "kl"."""
+        mean, log_std = encode_gaussian(self.encoder, x)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        again = self.decoder(mean + log_std.exp() * noise)
+        sq_error = (x - again).square().flatten(1).sum(1)
+        nll = sq_error / (2 * self.model.noise_std**2) + self.model.log_norm
+        return {"reconstruction": nll, "kl": gaussian_kl(mean, log_std)}
+
     def prepare_model(self) -> None:
         """Give the model the σ that has been learned."""
         noise_std = max(float(self.memory["noise_variance"].sqrt()), 1e-6)

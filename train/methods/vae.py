@@ -73,3 +73,12 @@ class VAE(Autoencoder):
             **latent_metrics(z_plus),
             "mse": mse_given_z(model, nll_given_z),
         }
+
+    @torch.no_grad()
+    def anomaly_terms(
+        self, x: Tensor, rows: Tensor, *, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """-ELBO: "reconstruction" with one draw of q(z|x), and "kl"."""
+        noise = self.model.prior.sample_base(len(x), generator=generator)
+        nll, kl = negative_elbo(self.model, x, *encode_gaussian(self.encoder, x), noise)
+        return {"reconstruction": nll, "kl": kl}
