@@ -148,7 +148,7 @@ def _rewind(arguments: Rewind, held: ExitStack) -> Trainer:
         lr_generator=config.optimizer.lr_generator * arguments.lr_scale,
     )
     seed = config.seed + 1 if arguments.seed is None else arguments.seed
-    config = replace(config, seed=seed, optimizer=optimizer)
+    config = replace(config, seed=seed, split_seed=config.split, optimizer=optimizer)
     run = RunDir.choose(arguments.out or first_free(old.path), preset="")
     trainer = Trainer(config, _load(config), run, _command())
     trainer.take_over(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ _RESULTS = {
     "test_mse": f"test MSE (first {EVALUATED})",
     "log_prob": "log p(x) of test points",
     "log_prob_gaussian": "the same with f = 0",
+    "auprc": "AUPRC",
+    "auprc_trapezoid": "AUPRC by trapezoid",
 }
 
 
@@ -71,7 +74,10 @@ def run_card(
         "precision": config.precision,
         "seed": config.seed,
     }
-    results: dict[str, str | int | float] = {_RESULTS[k]: v for k, v in evaluated.items()}
+    if config.held_out is not None:
+        settings |= {"held-out class": config.held_out, "split seed": config.split}
+    known = {name: value for name, value in evaluated.items() if not math.isnan(value)}
+    results: dict[str, str | int | float] = {_RESULTS[k]: v for k, v in known.items()}
     return ModelCard(
         name=name,
         prior_sampler=prior_sampler,

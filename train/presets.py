@@ -54,6 +54,28 @@ def _grey_28(dataset: DatasetName) -> TrainConfig:
     )
 
 
+def _anomaly_28(dataset: DatasetName) -> TrainConfig:
+    """A digit or a kind of clothes held out; 12 checkpoints, the last 10 of them scored.
+
+    The latent has 16 numbers: the authors' range for this task is 8 to 16. The posterior chains of
+    scored examples persist as those of training examples do: 40 steps at the first scoring,
+    5 at each later one.
+    """
+    return TrainConfig(
+        dataset=dataset,
+        model=ModelConfig(latent_dim=16, data_shape=(1, 28, 28), width=16),
+        prior_sampler=PRIOR,
+        posterior_sampler=POSTERIOR,
+        posterior_chains="persistent",
+        reconstruction=LangevinConfig(n_steps=40, step_size=0.005),
+        optimizer=OptimizerConfig(lr_decay=0.93),
+        epochs=6,
+        save_every=195,  # half an epoch
+        precision="bf16-mixed",
+        held_out=1,
+    )
+
+
 def _published(
     dataset: DatasetName,
     size: int,
@@ -128,6 +150,25 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
     ),
     "mnist": ("28x28 handwritten digits; about an hour on 2 cores.", _grey_28("mnist")),
     "fashion-mnist": ("28x28 clothes; about an hour on 2 cores.", _grey_28("fashion-mnist")),
+    "digits-anomaly": (
+        "The 8x8 digits with all ones held out as anomalies (--held-out); a minute.",
+        TrainConfig(
+            dataset="digits",
+            model=ModelConfig(latent_dim=8, data_shape=(1, 8, 8), width=16),
+            prior_sampler=PRIOR,
+            posterior_sampler=LangevinConfig(n_steps=10, step_size=0.005),
+            posterior_chains="persistent",
+            reconstruction=LangevinConfig(n_steps=40, step_size=0.005),
+            optimizer=OptimizerConfig(lr_prior=2e-4, lr_generator=1e-3, lr_decay=0.97),
+            epochs=40,
+            save_every=40,
+            held_out=1,
+        ),
+    ),
+    "mnist-anomaly": (
+        "MNIST with all ones held out as anomalies (--held-out); a quarter of an hour on one core.",
+        _anomaly_28("mnist"),
+    ),
     "svhn": ("32x32 house numbers, as published; for a GPU.", _published("svhn", 32)),
     # No script for CIFAR-10 is public: these are SVHN's numbers.
     "cifar10": ("32x32 objects, SVHN's published settings; for a GPU.", _published("cifar10", 32)),

@@ -2,9 +2,12 @@
 
     config.json           the settings
     metrics.csv           a row every `log_every` iterations, written as it goes
-    evaluation.csv        a row at every checkpoint: test MSE, and in the plane log p(x)
+    evaluation.csv        a row at every checkpoint: test MSE, in the plane log p(x), and AUPRC
+                          where a class is held out
     samples/              pictures at every checkpoint, from fixed seeds
     checkpoints/          step-000500.safetensors, ...: models that library and app open
+    scores/               step-000500.safetensors, ...: of the test examples, where a class is
+                          held out (`train.scores`)
     state.pt              weights, optimisers, RNG, position: what resuming needs
     end.json              how its last process ended; absent while one runs and after a kill
     lock                  held by the process that trains (`train.run_lock`)
@@ -30,6 +33,7 @@ from lebm.checkpoint import atomic_write
 from train.config import TrainConfig
 
 _CHECKPOINT = re.compile(r"step-(\d{1,12})\.safetensors")
+_FOLDERS = ("samples", "checkpoints", "scores")
 
 #: What reading a damaged or hostile file raises, beside errors of the system and of torch.
 _UNREADABLE = (ValueError, TypeError, EOFError, pickle.UnpicklingError)
@@ -78,8 +82,8 @@ class RunDir:
             RunError: if the folder cannot be made or written.
         """
         try:
-            for folder in (self.path / "samples", self.path / "checkpoints"):
-                folder.mkdir(parents=True, exist_ok=True)
+            for folder in _FOLDERS:
+                (self.path / folder).mkdir(parents=True, exist_ok=True)
             atomic_write(self.path / "config.json", _encode(config))
         except OSError as error:
             raise RunError(f"{self.path} cannot be written: {error.strerror}") from error
@@ -118,9 +122,11 @@ class RunDir:
 
     def checkpoints(self) -> list[Path]:
         """Model files, oldest first; whatever else lies there is passed over."""
-        files = (self.path / "checkpoints").glob("step-*.safetensors")
-        steps = {f: int(m[1]) for f in files if (m := _CHECKPOINT.fullmatch(f.name))}
-        return sorted((f for f in steps if f.is_file()), key=steps.__getitem__)
+        return _by_step(self.path / "checkpoints")
+
+    def scores(self) -> list[Path]:
+        """Score files (`train.scores`), oldest first."""
+        return _by_step(self.path / "scores")
 
     def copy_history(self, to: RunDir, until: int) -> None:
         """Copy logs, pictures and checkpoints up to a step into another run's folder.
@@ -130,9 +136,10 @@ class RunDir:
         """
         logs = [self.path / "metrics.csv", self.path / "evaluation.csv"]  # cut back when opened
         pictures = (self.path / "samples").glob("*-*.png")
-        numbered = [f for f in [*self.checkpoints(), *pictures] if _number(f) <= until]
+        files = [*self.checkpoints(), *self.scores(), *pictures]
+        numbered = [f for f in files if step_of(f) <= until]
         try:
-            for folder in ("samples", "checkpoints"):
+            for folder in _FOLDERS:
                 (to.path / folder).mkdir(parents=True, exist_ok=True)
             for file in [*filter(Path.exists, logs), *numbered]:
                 shutil.copy(file, to.path / file.relative_to(self.path))
@@ -142,6 +149,20 @@ class RunDir:
     def checkpoint_path(self, step: int) -> Path:
         """Where the model of this step belongs."""
         return self.path / "checkpoints" / f"step-{step:06d}.safetensors"
+
+    def forget_scores(self, after: int) -> None:
+        """Remove the scores of steps that a resumed run has yet to take.
+
+        Raises:
+            OSError: if they cannot be removed.
+        """
+        for file in self.scores():
+            if step_of(file) > after:
+                file.unlink()
+
+    def scores_path(self, step: int) -> Path:
+        """Where the scores of this step belong."""
+        return self.path / "scores" / f"step-{step:06d}.safetensors"
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Replace the state to resume from.
@@ -222,7 +243,14 @@ def _step(row: dict[str, str | None]) -> float:
     return int(text) if whole else float("inf")
 
 
-def _number(file: Path) -> float:
+def _by_step(folder: Path) -> list[Path]:
+    """Files of a folder that are named after a step, by step; others are passed over."""
+    files = folder.glob("step-*.safetensors")
+    steps = {f: int(m[1]) for f in files if (m := _CHECKPOINT.fullmatch(f.name))}
+    return sorted((f for f in steps if f.is_file()), key=steps.__getitem__)
+
+
+def step_of(file: Path) -> float:
     """The step in a file's name; infinite where there is none."""
     text = file.stem.rpartition("-")[2]
     return int(text) if text.isdecimal() else float("inf")

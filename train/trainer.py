@@ -16,9 +16,9 @@ from torch.optim.lr_scheduler import ExponentialLR
 
 from lebm import checkpoint
 from lebm.model import LatentEBM
-from train import cards, evaluation
+from train import cards, evaluation, scores
 from train.config import TrainConfig
-from train.data import Dataset, to_model_range
+from train.data import Dataset, hold_out, to_model_range
 from train.methods import METHODS
 from train.run_dir import CsvLog, RunDir, RunError
 
@@ -55,10 +55,13 @@ class Trainer:
 
     Raises:
         RunError: if the accelerator cannot be used here.
+        DatasetUnavailable: if the class that is to be held out cannot be.
         ValueError: if no such model can be built.
     """
 
     def __init__(self, config: TrainConfig, dataset: Dataset, run: RunDir, command: str) -> None:
+        if config.held_out is not None:
+            dataset = hold_out(dataset, config.held_out, config.split)
         self.config, self.dataset, self.run, self.command = config, dataset, run, command
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -66,6 +69,8 @@ class Trainer:
         torch.manual_seed(config.seed)  # the weights' initial values; nothing else draws from it
         self.rng = torch.Generator(self.fabric.device).manual_seed(config.seed)
         self.method = METHODS[config.method](config, dataset.train, self.fabric, generator=self.rng)
+        if dataset.anomalies is not None:
+            self.method.expect_scoring(len(scores.examples(dataset)))
         self.schedulers = [
             ExponentialLR(optimizer, config.optimizer.lr_decay)
             for optimizer in self.method.optimizers.values()
@@ -129,6 +134,7 @@ class Trainer:
                 CsvLog(self.run.path / "evaluation.csv", self.step) as evaluation_log,
             ):
                 stopped = False
+                self.run.forget_scores(after=self.step)
                 while not self.finished and not stopped:
                     stopped = self._advance(metrics_log, evaluation_log, watch or (lambda _: None))
         except OSError as error:
@@ -218,7 +224,7 @@ class Trainer:
         reconstruct, sample_prior = self.method.reconstruct, self.method.sample_prior
         folder = self.run.path / "samples"
         evaluation.save_samples(self.model, reconstruct, sample_prior, test, folder, self.step)
-        row = evaluation.evaluate(self.model, reconstruct, test)
+        row = evaluation.evaluate(self.model, reconstruct, test) | self._score()
         log.add(self._stamp() | row)
         card = cards.run_card(
             config,
@@ -239,6 +245,20 @@ class Trainer:
         checkpoint.save(self.run.checkpoint_path(self.step), self.model, card)
         self.run.save_state(self.state_dict())
         self.model.train()
+
+    def _score(self) -> dict[str, float]:
+        """AUPRC of the whole test set where a class is held out; every example's terms are kept.
+
+        The last checkpoints alone are scored, as many as count; the others' AUPRC is NaN.
+        """
+        if self.dataset.anomalies is None:
+            return {}
+        to_come = -(-(self.expected_steps - self.step) // self.config.save_every)
+        if to_come >= scores.COUNTED:
+            return dict.fromkeys(scores.AREAS, float("nan"))
+        known = scores.score(self.method, self.dataset, seed=self.step)
+        scores.save(self.run.scores_path(self.step), known)
+        return {name: area(known.is_anomaly, known.total()) for name, area in scores.AREAS.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """All that changes during a run, as plain containers and tensors."""
