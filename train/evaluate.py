@@ -136,21 +136,26 @@ def _open(path: Path, load: Callable[..., data.Dataset]) -> Trainer:
     return trainer
 
 
+def without_seed(config: TrainConfig) -> TrainConfig:
+    """What runs share that differ in their seed and where they ran alone."""
+    return replace(
+        config,
+        seed=0,
+        split_seed=None,
+        data_root=None,
+        out=None,
+        save_every=1,
+        log_every=1,
+        accelerator="auto",
+        threads=0,
+    )
+
+
 def _group(trainers: list[Trainer]) -> list[list[Trainer]]:
     """Trainers whose settings differ in their seed and where they ran alone."""
     groups: dict[TrainConfig, list[Trainer]] = {}
     for trainer in trainers:
-        key = replace(
-            trainer.config,
-            seed=0,
-            data_root=None,
-            out=None,
-            save_every=1,
-            log_every=1,
-            accelerator="auto",
-            threads=0,
-        )
-        group = groups.setdefault(key, [])
+        group = groups.setdefault(without_seed(trainer.config), [])
         if any(trainer.config.seed == other.config.seed for other in group):
             raise RunError(
                 f"{trainer.run.path} has the settings and the seed of another run given: runs of "
@@ -257,8 +262,8 @@ def table(
                 first.data,
                 first.method,
                 str(len(group)),
-                _with_interval([m.iterations for m in group]),
-                _with_interval([m.minutes for m in group]),
+                with_interval([m.iterations for m in group]),
+                with_interval([m.minutes for m in group]),
                 *(_cell(group, name) for name in names),
                 images,
                 *(other.get(name, "") for name in columns),
@@ -269,10 +274,10 @@ def table(
 
 def _cell(group: list[Measured], name: str) -> str:
     values = [m.values[name] for m in group if name in m.values]
-    return _with_interval(values) if values else ""
+    return with_interval(values) if values else ""
 
 
-def _with_interval(values: list[float]) -> str:
+def with_interval(values: list[float]) -> str:
     """Mean, and ± the half width of Student's 95 % interval where there are several values."""
     tensor = torch.tensor(values, dtype=torch.float64)
     if len(values) == 1:

@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 
 from lebm.checkpoint import atomic_write
-from train import evaluate, records
+from train import anomaly, evaluate, records
 from train.benchmark import Benchmark
 from train.contest import HEADER
 from train.records import Record, RecordError
@@ -52,6 +52,12 @@ _TABLE_1: dict[str, dict[str, tuple[float | None, float | None]]] = {
         "sri": (None, 61.03),
         "sri-5": (None, 47.95),
     },
+}
+
+#: Table 4 of Pang et al. 2020: AUPRC on MNIST, method -> held-out digit -> mean.
+_TABLE_4 = {
+    "lebm": {1: 0.336, 4: 0.630, 5: 0.619, 7: 0.463, 9: 0.413},
+    "vae": {1: 0.063, 4: 0.337, 5: 0.325, 7: 0.148, 9: 0.104},
 }
 
 
@@ -103,6 +109,17 @@ def _published(data: str, method: str) -> dict[str, str]:
     return {n: f"{v:g}" for n, v in zip(names, values, strict=True) if v is not None}
 
 
+def _detected(record: Record) -> str:
+    groups = record.as_type(list[list[anomaly.Detected]])
+    return anomaly.table(groups, published=_published_area)
+
+
+def _published_area(data: str, method: str, held_out: int) -> dict[str, str]:
+    """The paper's AUPRC for a method where this class is held out: column -> cell."""
+    value = _TABLE_4.get(method, {}).get(held_out) if data == "mnist" else None
+    return {} if value is None else {"AUPRC (published)": f"{value:.3f}"}
+
+
 def _benchmarked(record: Record) -> str:
     found = record.as_type(Benchmark)
     table = "\n".join([HEADER, *map(str, found.rows)])
@@ -115,6 +132,7 @@ def _benchmarked(record: Record) -> str:
 #: Kind of record -> title of its section and what a record of it reads as.
 _SECTIONS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "evaluate": ("Reconstruction and samples, Table 1", _evaluated),
+    "anomaly": ("Anomaly detection, Table 4", _detected),
     "benchmark": ("Speed of sampling and learning", _benchmarked),
 }
 

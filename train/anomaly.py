@@ -1,0 +1,222 @@
+"""Anomaly detection of trained runs: `python -m train.anomaly RUN ...` prints Markdown rows.
+
+Reads what runs with `--held-out` left in their folder `scores/`. A run's number is the mean over
+its last 10 checkpoints, never the best; runs that differ in their seed alone are one row, with a
+95 % confidence interval over seeds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+
+from lebm import checkpoint
+from lebm.checkpoint import CheckpointError
+from train import records, scores
+from train.config import TrainConfig
+from train.evaluate import with_interval, without_seed
+from train.run_dir import RunDir, RunError, step_of
+from train.scores import COUNTED, OWN, Scores, ScoresError
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which runs, and where their numbers go."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Directories of runs that held a class out."""
+    json: Path | None = None
+    """A file for every number of every run."""
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise ValueError("name at least one run: python -m train.anomaly runs/mnist-anomaly")
+
+
+@dataclass(frozen=True, slots=True)
+class AUPRC:
+    """Of one score of one run, over its last checkpoints."""
+
+    mean: float
+    """Average precision, mean over the checkpoints."""
+    deviation: float | None
+    """Its standard deviation over them; None for a single one."""
+    trapezoid: float
+    """The same area by the trapezoid rule, mean over the checkpoints."""
+    each: list[float]
+    """Average precision at every checkpoint, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """A run and how well each score of it tells anomalies from normal examples."""
+
+    run: str
+    data: str
+    method: str
+    held_out: int
+    seed: int
+    checkpoints: list[int]
+    """Iterations of the checkpoints that count."""
+    n_normal: int
+    """Normal test examples."""
+    n_anomalies: int
+    prevalence: float
+    auprc: dict[str, AUPRC]
+    """Score, as `Scores.variants` names it -> its AUPRC."""
+    minutes: float
+    """Of learning."""
+    command: str
+    """What trained it."""
+    hardware: str
+    """Where."""
+
+
+def main() -> int:
+    """Run the command line; returns the exit status."""
+    try:
+        options = tyro.cli(Options, prog="python -m train.anomaly", description=__doc__)
+        print(run(options))
+    except (ValueError, OSError, RunError, ScoresError, CheckpointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(options: Options) -> str:
+    """Read every run; returns the Markdown table, and writes the JSON that was asked for.
+
+    Raises:
+        RunError, ScoresError, CheckpointError: if a run or a file of it cannot be used.
+    """
+    groups = group(options.runs)
+    if options.json is not None:
+        records.save(options.json, "anomaly", groups, torch.device("cpu"))
+    return table(groups)
+
+
+def group(paths: tuple[Path, ...]) -> list[list[Detected]]:
+    """What each run detects; runs that differ in their seed alone together.
+
+    Raises:
+        RunError, ScoresError, CheckpointError: as `detect`, or if a seed stands there twice.
+    """
+    groups: dict[TrainConfig, list[Detected]] = {}
+    for path in paths:
+        runs = groups.setdefault(without_seed(RunDir(path).config()), [])
+        detected = detect(RunDir(path))
+        if any(other.seed == detected.seed for other in runs):
+            raise RunError(f"{path} has the settings and the seed of another run given")
+        runs.append(detected)
+    return list(groups.values())
+
+
+def detect(run: RunDir) -> Detected:
+    """The AUPRC of every score of a run, over its last checkpoints.
+
+    Raises:
+        RunError: if it held no class out or has scored nothing yet.
+        ScoresError, CheckpointError: if a file of it cannot be used.
+    """
+    config, files = run.config(), run.scores()[-COUNTED:]
+    if config.held_out is None:
+        raise RunError(f"{run.path} held no class out: train it with --held-out CLASS")
+    if not files:
+        raise RunError(
+            f"{run.path} has scored nothing yet: its last {COUNTED} checkpoints are scored"
+        )
+    known = [_load(file, config) for file in files]
+    facts = checkpoint.load(run.checkpoint_path(int(step_of(files[-1]))))[1].facts
+    n_anomalies = int(known[-1].is_anomaly.sum())
+    return Detected(
+        run=str(run.path),
+        data=config.dataset,
+        method=config.method,
+        held_out=config.held_out,
+        seed=config.seed,
+        checkpoints=[int(step_of(file)) for file in files],
+        n_normal=len(known[-1].is_anomaly) - n_anomalies,
+        n_anomalies=n_anomalies,
+        prevalence=known[-1].prevalence,
+        auprc=_auprc(known),
+        minutes=float(facts.get("minutes", "nan")),
+        command=str(facts.get("command", "")),
+        hardware=str(facts.get("hardware", "")),
+    )
+
+
+def _load(file: Path, config: TrainConfig) -> Scores:
+    """A score file that belongs to the run of these settings."""
+    known = scores.load(file)
+    if (known.method, known.held_out) != (config.method, config.held_out):
+        raise ScoresError(
+            f"{file} holds scores of {known.method} with class {known.held_out} held out, "
+            f"the run is of {config.method} with {config.held_out}: it belongs to another run"
+        )
+    return known
+
+
+def _auprc(known: list[Scores]) -> dict[str, AUPRC]:
+    """Of every variant of the score."""
+    areas: dict[str, list[list[float]]] = {}
+    for one in known:
+        for name, score in one.variants().items():
+            both = [area(one.is_anomaly, score) for area in scores.AREAS.values()]
+            areas.setdefault(name, []).append(both)
+    result = {}
+    for name, pairs in areas.items():
+        each, trapezoids = np.array(pairs).T
+        deviation = float(each.std(ddof=1)) if len(each) > 1 else None
+        result[name] = AUPRC(float(each.mean()), deviation, float(trapezoids.mean()), each.tolist())
+    return result
+
+
+def table(
+    groups: list[list[Detected]],
+    published: Callable[[str, str, int], dict[str, str]] = lambda *_: {},
+) -> str:
+    """A row for each score of each group; ± is Student's 95 % interval over seeds.
+
+    Args:
+        groups: runs that differ in their seed alone stand together.
+        published: (data, method, held-out class) -> columns that stand beside the method's score.
+    """
+    others = [published(r.data, r.method, r.held_out) for r, *_ in groups]
+    columns = dict.fromkeys(name for other in others for name in other)
+    header = ["data", "held out", "method", "score", "AUPRC", "deviation over checkpoints"]
+    header += ["by trapezoid", "chance", "seeds", "checkpoints", "minutes", *columns]
+    rows = [header, ["---"] * len(header)]
+    for group, other in zip(groups, others, strict=True):
+        for name in group[0].auprc:
+            beside = [other.get(column, "") if name == OWN else "" for column in columns]
+            rows.append(_row(group, name) + beside)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _row(runs: list[Detected], score: str) -> list[str]:
+    """What the runs of one group say about one score."""
+    first, areas = runs[0], [run.auprc[score] for run in runs]
+    deviations = [area.deviation for area in areas if area.deviation is not None]
+    return [
+        first.data,
+        str(first.held_out),
+        first.method,
+        score,
+        with_interval([area.mean for area in areas]),
+        f"{np.mean(deviations):.2g}" if deviations else "",
+        with_interval([area.trapezoid for area in areas]),
+        f"{first.prevalence:.3f}",
+        str(len(runs)),
+        str(len(first.checkpoints)),
+        with_interval([run.minutes for run in runs]),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
