@@ -13,7 +13,14 @@ from lebm.amortised import AmortisedSamplers
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
 from train.config import TrainConfig
-from train.methods.base import Method, count_parameters, grad_norm, latent_metrics, mse_given_z
+from train.methods.base import (
+    Method,
+    count_parameters,
+    grad_norm,
+    joint_terms,
+    latent_metrics,
+    mse_given_z,
+)
 from train.objectives import divergence_less_log_z, generator_loss, prior_loss
 
 
@@ -132,8 +139,17 @@ class Amortised(Method):
     @torch.no_grad()
     def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
         """g(z) with z the mean of q_φ(z|x), refined where the run does so."""
-        z = self._refine_posterior(x, self.samplers.inference.mean(x), generator)
-        return self.model.generate(z)
+        return self.model.generate(self._infer(x, generator))
+
+    @torch.no_grad()
+    def anomaly_terms(
+        self, x: Tensor, rows: Tensor, *, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """-log p(x, z) up to a constant, with z as for reconstructions."""
+        return joint_terms(self.model, x, self._infer(x, generator))
+
+    def _infer(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return self._refine_posterior(x, self.samplers.inference.mean(x), generator)
 
     @torch.no_grad()
     def sample_prior(self, start: Tensor, *, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lebm import langevin
 from train.config import TrainConfig
-from train.methods.base import Method
+from train.methods.base import Method, joint_terms
 
 
 class LangevinInference(Method):
@@ -49,16 +49,8 @@ class LangevinInference(Method):
     def anomaly_terms(
         self, x: Tensor, rows: Tensor, *, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """-log p(x, z) up to a constant, with z from the example's posterior chain.
-
-        "reconstruction" is -log p_β(x|z), "tilt" is -f(z) where the prior has one, "base" is
-        ½‖z‖².
-        """
-        z = self._scored(x, rows, generator=generator)
-        terms = {"reconstruction": -self.model.log_likelihood(x, z)}
-        if self.model.config.prior != "gaussian":
-            terms["tilt"] = -self.model.prior.neg_energy(z)
-        return terms | {"base": 0.5 * z.square().sum(-1)}
+        """-log p(x, z) up to a constant, with z from the example's posterior chain."""
+        return joint_terms(self.model, x, self._scored(x, rows, generator=generator))
 
     def _scored(self, x: Tensor, rows: Tensor, *, generator: torch.Generator) -> Tensor:
         """Where the posterior chains of scored examples end, `(n, latent_dim)`.
