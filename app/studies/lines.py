@@ -5,12 +5,15 @@ What a script leaves in its variables has the names that the page's study has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from app.models import ModelEntry
+from app.studies.chain_run import ChainSettings
 from app.studies.examples import Examples
 from app.studies.landscape import N_PLACES, N_SAMPLES, PLANE_SIDE, ROUNDS, Place, Plane, Point
 from app.studies.script import Script
+from app.studies.tilt import MALA_STEPS, N_PARTICLES, TILTS
 
 Known = Callable[[], Examples]
 
@@ -96,6 +99,83 @@ def posterior_directions(entry: ModelEntry, known: Examples, n: int, number: int
         "samples = langevin.sample(density, start, sampler, generator=noise)",
     )
     return _traversed(script, number)
+
+
+def tilted_prior(entry: ModelEntry, tilt: float, rows: Sequence[int], *, in_plane: bool) -> str:
+    """p_λ by annealing, and what some of its samples decode to.
+
+    Args:
+        entry: where the model is.
+        tilt: λ, one of `TILTS`.
+        rows: the samples that are decoded.
+        in_plane: whether latent space is a plane, where quadrature is exact.
+    """
+    script, i = Script(entry), TILTS.index(tilt)
+    script.use("torch")
+    script.use("lebm.tilting", "tilt_path")
+    annealed = f"n_particles={N_PARTICLES}, mala_steps={MALA_STEPS}, generator=generator"
+    script.add(
+        f"tilts = torch.arange({len(TILTS)}) / 10",
+        "generator = torch.Generator().manual_seed(0)",
+        f"path = tilt_path(model.prior, tilts, {annealed})",
+        f"log_z, error, kl = path.log_z[{i}], path.error[{i}], path.kl[{i}]",
+        f"z = path.particles[{i}]  # samples of p_λ at λ = {tilt}",
+    )
+    script.add_long(f"decoded = model.generate(z[{list(rows)}])")
+    _add_quadrature(script, tilt) if in_plane else _add_frame(script)
+    return str(script)
+
+
+def _add_frame(script: Script) -> None:
+    """`places`, the particles in the principal directions that are drawn."""
+    script.add(
+        "",
+        f"both = torch.cat([path.particles[0], path.particles[{TILTS.index(1.0)}]])",
+        "_, _, directions = torch.linalg.svd(both - both.mean(0), full_matrices=False)",
+        "places = (z - both.mean(0)) @ directions[:2].T",
+    )
+
+
+def _add_quadrature(script: Script, tilt: float) -> None:
+    script.use("lebm.exact", "PlaneGrid")
+    script.add(
+        "",
+        "grid = PlaneGrid(extent=8.0, n_points=320)",
+        f"tilt = {tilt} * model.prior.neg_energy(grid.points.float()).double()",
+        "log_prob = tilt + model.prior.base_log_prob(grid.points)",
+        "exact_log_z = grid.log_integral(log_prob)",
+        "weights = (log_prob - exact_log_z).exp() * grid.cell_area",
+        "exact_kl = (weights * tilt).sum() - exact_log_z",
+    )
+
+
+def time_machine(run: Path, steps: Sequence[int], settings: ChainSettings) -> str:
+    """The same chains under checkpoints of a run.
+
+    Args:
+        run: its folder.
+        steps: the checkpoints' training iterations.
+        settings: the chains.
+    """
+    script = Script()
+    script.use("pathlib", "Path")
+    script.use("lebm", "ChainNoise", "langevin", "load")
+    script.add(
+        f"run = Path({str(run)!r})",
+        f"config = {script.config(settings.sampler(settings.n_steps))}",
+        "energies, examples = {}, {}",
+    )
+    script.add_long(f"for step in {list(steps)}:")
+    chains = f"ChainNoise({settings.seed}, range({settings.n_chains}), model.config.latent_dim)"
+    script.add(
+        '    model, card = load(run / f"checkpoints/step-{step:06d}.safetensors")',
+        f"    density, noise = model.prior_density(), {chains}",
+        "    start = langevin.init(density, noise.at(0))",
+        "    chain = langevin.run(density, start, config, noise=noise)",
+        "    energies[step] = chain.energy[[0, -1]]  # of the noise, and where it ends",
+        "    examples[step] = model.generate(chain.z[-1])",
+    )
+    return str(script)
 
 
 def _through(entry: ModelEntry, places: Mapping[str, Place], known: Known) -> Script:

@@ -69,17 +69,15 @@ def lines(recipe: ChainRecipe, entry: ModelEntry, step: int, example: Example | 
 
 def _add_segment(script: Script, recipe: ChainRecipe, segment: Segment, *, first: bool) -> None:
     """The lines that take the steps of one setting."""
-    script.use("lebm", "ChainNoise", "LangevinConfig", "langevin")
+    script.use("lebm", "ChainNoise", "langevin")
     if segment.adjusted:
         script.use("lebm", "mala")
-    s = segment.sampler
     state = "langevin.init(density, noise.at(0))" if first else "chain.state"
     kernel = ", kernel=mala.adjusted(noise)" if segment.adjusted else ""
-    settings = f"n_steps={s.n_steps}, step_size={s.step_size!r}, temperature={s.temperature!r}"
     run = f"langevin.run(density, {state}, config, noise=noise{kernel})"
     script.add(
         "",
         f"noise = ChainNoise({segment.seed}, range({recipe.n_chains}), model.config.latent_dim)",
-        f"config = LangevinConfig({settings})",
+        f"config = {script.config(segment.sampler)}",
         *([f"chain = {run}"] if first else [f"later = {run}", "chain = chain.extend(later)"]),
     )

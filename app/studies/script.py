@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from app.models import ModelEntry
 from app.studies.examples import Example
+from lebm.langevin import LangevinConfig
 
+_WIDTH = 100
 _ORDER = ("pathlib", "torch", "lebm", "train")  # of imports
 
 
@@ -12,13 +16,14 @@ class Script:
     """Python lines under way.
 
     Args:
-        entry: the model that `model` and `card` are to be.
+        entry: the model that `model` and `card` are to be; None leaves loading to later lines.
     """
 
-    def __init__(self, entry: ModelEntry) -> None:
+    def __init__(self, entry: ModelEntry | None = None) -> None:
         self._names: dict[str, set[str]] = {}
         self._lines: list[str] = []
-        self._load(entry)
+        if entry is not None:
+            self._load(entry)
 
     def use(self, module: str, *names: str) -> None:
         """Import these names, or the module itself."""
@@ -27,6 +32,18 @@ class Script:
     def add(self, *lines: str) -> None:
         """Go on with these lines."""
         self._lines += lines
+
+    def add_long(self, line: str) -> None:
+        """Go on with a line that may be broken at each of its spaces."""
+        self._lines += textwrap.wrap(line, _WIDTH, subsequent_indent="    ")
+
+    def config(self, sampler: LangevinConfig) -> str:
+        """The expression of a chain's settings."""
+        self.use("lebm", "LangevinConfig")
+        return (
+            f"LangevinConfig(n_steps={sampler.n_steps}, step_size={sampler.step_size!r}, "
+            f"temperature={sampler.temperature!r})"
+        )
 
     def __str__(self) -> str:
         modules = sorted(self._names, key=lambda name: (_ORDER.index(name.partition(".")[0]), name))

@@ -21,6 +21,7 @@ from train import data
 
 TILTS = tuple(round(0.1 * i, 1) for i in range(16))
 N_PARTICLES = 1024
+MALA_STEPS = 2  # at each temperature
 N_EXAMPLES = 256
 N_CHAINS = 6
 MOST_STEPS = 200  # of a chain that is drawn
@@ -88,7 +89,7 @@ def build(job: Job[TiltView], model: LatentEBM, card: ModelCard) -> None:
         model.prior,
         torch.tensor(TILTS),
         n_particles=N_PARTICLES,
-        mala_steps=2,
+        mala_steps=MALA_STEPS,
         generator=torch.Generator().manual_seed(0),
         report=lambda share: _report(job, 0.6 * share),
     )

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
-import torch
 
 from app import cache, figures
+from app.exports import show_lines
 from app.jobs import Job
 from app.models import ModelEntry
 from app.sidebar import pick_model
-from app.studies import projection, tilt
-from app.studies.chain_run import decode
+from app.studies import lines, projection, tilt
 from app.studies.projection import Projection
 from app.studies.tilt import TILTS, TiltView
+from app.views import tilted_prior_samples
+from app.views.tilted_prior_samples import Circled
 from lebm.model import LatentEBM
-from train.pictures import mosaic
 
-_SHOWN = 36
 _DRAWN = "tilt.drawn"
 
 
@@ -75,12 +76,12 @@ def _show(view: TiltView, entry: ModelEntry, model: LatentEBM) -> None:
     )
     exact = view.exact[TILTS.index(tilt_now)] if view.exact else None
     _show_numbers(view, tilt_now, exact)
-    drawn = _pick_frame(view, entry)
+    drawn, circled = _pick_frame(view, entry), Circled(f"{entry.id} {entry.version} {tilt_now}")
     left, right = st.columns([3, 2])
     with left:
-        rows = _show_projection(view, drawn, tilt_now, exact)
+        _show_projection(view, drawn, tilt_now, exact, circled)
     with right:
-        _show_decoded(view, model, tilt_now, rows)
+        decoded = tilted_prior_samples.show(view, model, tilt_now, circled)
     path = view.path
     st.plotly_chart(
         figures.log_partition_curve(
@@ -88,6 +89,7 @@ def _show(view: TiltView, entry: ModelEntry, model: LatentEBM) -> None:
         ),
         key="log_z",
     )
+    show_lines(lines.tilted_prior(entry, tilt_now, decoded, in_plane=bool(view.exact)))
 
 
 def _show_numbers(view: TiltView, tilt_now: float, exact: tilt.Exact | None) -> None:
@@ -161,10 +163,14 @@ def _watch_umap(job: Job[Projection]) -> None:
 
 
 def _show_projection(
-    view: TiltView, drawn: Projection, tilt_now: float, exact: tilt.Exact | None
-) -> list[int]:
-    """Draw the frame; returns the rows of p_λ that a person selected."""
-    lines, energies, paths = _pick_layers()
+    view: TiltView,
+    drawn: Projection,
+    tilt_now: float,
+    exact: tilt.Exact | None,
+    circled: Circled,
+) -> None:
+    """Draw the frame, in which points of p_λ can be circled."""
+    contours, energies, paths = _pick_layers()
     i, cloud = TILTS.index(tilt_now), figures.Cloud
     clouds = {"p₀ = N(0, I)": cloud(drawn.particles[0], figures.GAUSSIAN)}
     if drawn.posterior is not None:
@@ -175,22 +181,21 @@ def _show_projection(
         rows=drawn.rows,
         energy=view.energy[i].numpy()[drawn.rows] if energies else None,
     )
-    event = st.plotly_chart(
+    key = f"projection-{tilt_now}-{drawn.axes[0]}"
+    st.plotly_chart(
         figures.projection(
             clouds,
             drawn.axes,
             density=(exact.axis, exact.density) if exact is not None else None,
-            contours=_contours(drawn, tilt_now, exact) if lines else None,
+            contours=_contours(drawn, tilt_now, exact) if contours else None,
             chains=drawn.chains if paths else None,
             extent=tilt.EXTENT if exact is not None else None,
         ),
-        key=f"projection-{tilt_now}-{drawn.axes[0]}",
-        on_select="rerun",
+        key=key,
+        on_select=partial(circled.take, key),
         selection_mode=("lasso", "box"),
     )
     st.caption(f"{_says(drawn, exact)} {view.note}")
-    points = event.selection.points if event else []
-    return [int(p["customdata"]) for p in points if p.get("customdata") is not None]
 
 
 def _pick_layers() -> tuple[bool, bool, bool]:
@@ -228,26 +233,3 @@ def _says(drawn: Projection, exact: tilt.Exact | None) -> str:
         f"Principal directions of p₀ and p_α together, fixed for every λ: {drawn.explained:.0%} of "
         f"the variance, {kept} (1: neighbours on screen are neighbours in the latent space)."
     )
-
-
-def _show_decoded(view: TiltView, model: LatentEBM, tilt_now: float, rows: list[int]) -> None:
-    """What selected points decode to, or the first samples of p_λ."""
-    z = view.particles(tilt_now)
-    spread = range(0, len(z), len(z) // _SHOWN)  # neighbours may share an ancestor
-    chosen = torch.tensor((rows or list(spread))[:_SHOWN])
-    pictures = decode(model, z[chosen][None])[0]
-    note = (
-        f"{len(rows)} selected points, the first {len(chosen)} decoded"
-        if rows
-        else f"{len(chosen)} samples of p_λ, decoded; circle points to decode them"
-    )
-    if pictures.ndim == 4:
-        grid = mosaic(pictures, 6)
-        st.image(np.squeeze(grid, -1) if grid.shape[-1] == 1 else grid, note, width="stretch")
-        return
-    everything = decode(model, z[None])[0]
-    groups = {"g(z)": (everything, figures.TILTED)}
-    if rows:
-        groups["selected"] = (everything[rows], figures.FOLLOWED)
-    st.plotly_chart(figures.points(groups), key="decoded")
-    st.caption("Samples of p_λ after the generator; circle points on the left to find them here")

@@ -8,12 +8,13 @@ from pathlib import Path
 import streamlit as st
 
 from app import cache, figures, training
+from app.exports import show_lines
 from app.jobs import Job
 from app.models import ModelEntry, runs_folder
 from app.player import player
 from app.player.payload import View, encode
 from app.sidebar import Length, chain_settings, follow_model
-from app.studies import time_machine
+from app.studies import lines, time_machine
 from app.studies.chain_run import ChainSettings, undrawable
 from app.studies.time_machine import TimeMachine
 from app.training import Run
@@ -50,6 +51,9 @@ def page() -> None:
         machine_id, lambda job: time_machine.build(job, machine_id, files, plane, settings)
     )
     _watch(job, run)
+    if job.latest is not None:
+        steps = job.latest.steps.tolist()
+        show_lines(lines.time_machine(run.path, steps, settings))
 
 
 def _pick_run() -> tuple[Run, list[Path]]:

@@ -270,22 +270,6 @@ def test_a_long_run_can_be_stopped_and_keeps_its_steps(browser: Any, address: st
     page.close()
 
 
-def test_circled_points_of_the_tilted_prior_decode(browser: Any, address: str) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    page.goto(f"{address}/tilted-prior?model=digits")
-    page.get_by_text("36 samples of p_λ").wait_for(timeout=120_000)
-    page.get_by_text("Inferring").wait_for(state="detached", timeout=120_000)
-    page.wait_for_timeout(1000)  # the chart is drawn anew with the posterior
-    plot = page.locator(".nsewdrag").first.bounding_box()
-    page.mouse.move(plot["x"] + 5, plot["y"] + 5)
-    page.mouse.down()
-    for x, y in ((0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.02)):
-        page.mouse.move(plot["x"] + x * plot["width"], plot["y"] + y * plot["height"], steps=5)
-    page.mouse.up()
-    page.get_by_text(re.compile("selected points, the first")).wait_for(timeout=30_000)
-    page.close()
-
-
 def test_a_damaged_file_is_one_sentence(browser: Any, address: str) -> None:
     page = browser.new_page()
     page.goto(f"{address}/?model=runs/broken")

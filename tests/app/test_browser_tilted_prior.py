@@ -7,6 +7,13 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
+import pytest
+import torch
+from explorer import IDLE, run_lines
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+METRIC = "[data-testid=stMetricValue]"
 Open = Callable[..., Any]
 NUMBER = "() => document.querySelector('[data-testid=stMetricValue]').innerText"
 PLOT = ".js-plotly-plot .nsewdrag"
@@ -17,6 +24,40 @@ def _settled(page: Any) -> Any:
     page.get_by_text("Inferring").wait_for(state="detached", timeout=120_000)
     page.get_by_text("aggregate posterior").first.wait_for(timeout=60_000)
     return page
+
+
+def _circle_all(page: Any) -> None:
+    """Draw a line round the middle of the frame with the mouse; again where a redraw took it."""
+    note = page.get_by_text(re.compile("selected points, the first"))
+    for _ in range(3):
+        page.wait_for_selector(IDLE, timeout=60_000)
+        plot = page.locator(".nsewdrag").first.bounding_box()
+        page.mouse.move(plot["x"] + 5, plot["y"] + 5)
+        page.mouse.down()
+        for x, y in ((0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.02)):
+            page.mouse.move(plot["x"] + x * plot["width"], plot["y"] + y * plot["height"], steps=5)
+        page.mouse.up()
+        try:
+            note.wait_for(timeout=15_000)
+        except sync_api.TimeoutError:
+            continue
+        return
+    raise AssertionError("points were circled three times and none was decoded")
+
+
+def test_circled_points_decode_and_stand_in_the_address(open_page: Open) -> None:
+    options = {"viewport": {"width": 1280, "height": 1000}}
+    page = _settled(open_page("tilted-prior?model=digits&tilt=0.8", wait_for=PLOT, **options))
+    _circle_all(page)
+    page.wait_for_url(re.compile(r"rows=\d+\.\d+"))
+    rows = [int(row) for row in re.search(r"rows=([\d.]+)", page.url)[1].split(".")]
+    picture = page.locator("[data-testid=stImage] img").first.get_attribute("src")
+    names = run_lines(page)
+    torch.testing.assert_close(names["z"][rows], names["path"].particles[8][rows])
+    assert page.locator(METRIC).first.inner_text().startswith(f"{names['log_z']:.2f}")
+    again = open_page(page.url.rpartition("/")[2], wait_for=PLOT, **options)
+    again.get_by_text("36 selected points").wait_for(timeout=60_000)
+    assert again.locator("[data-testid=stImage] img").first.get_attribute("src") == picture
 
 
 def test_umap_is_fitted_on_request_and_says_what_it_loses(open_page: Open) -> None:

@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from app.jobs import Job
 from app.models import ModelEntry
-from app.studies import examples, landscape, lines
+from app.studies import examples, landscape, lines, projection, tilt, time_machine
+from app.studies.chain_run import ChainSettings
+from app.studies.frame import latent_plane
 from app.studies.landscape import KINDS, Place
-from lebm import zoo
+from app.studies.tilt import TiltView
+from lebm import checkpoint, zoo
 
 Array = np.ndarray | torch.Tensor
 
@@ -127,3 +131,52 @@ def test_directions_of_the_aggregate_posterior_are_made_again(dataset: str) -> N
     entry = ModelEntry("digits", "", Path("unused"), 0)
     names = run(lines.posterior_directions(entry, known, 256, 1))
     assert_close(names["z"], shown.z, 0.01)
+
+
+def test_a_tilted_prior_is_made_again() -> None:
+    job: Job[TiltView] = Job()
+    tilt.build(job, *zoo.load_model("digits"))
+    view = job.latest
+    assert view is not None
+    entry = ModelEntry("digits", "", Path("unused"), 0)
+    rows = list(range(0, 1024, 29))
+    names = run(lines.tilted_prior(entry, 0.8, rows, in_plane=False))
+    assert_close(names["z"], view.particles(0.8))
+    assert_close(names["log_z"], view.path.log_z[8])
+    assert_close(names["error"], view.path.error[8])
+    assert_close(names["kl"], view.path.kl[8])
+    assert_close(names["places"].abs(), np.abs(projection.linear(view).particles[8]))
+    assert_close(names["decoded"], names["model"].generate(view.particles(0.8)[rows]))
+
+
+def test_exact_numbers_of_a_plane_are_made_again() -> None:
+    exact = tilt.exact(zoo.load_model("pinwheel")[0])[13]
+    entry = ModelEntry("pinwheel", "", Path("unused"), 0)
+    names = run(lines.tilted_prior(entry, 1.3, [5, 900], in_plane=True))
+    assert names["exact_log_z"] == pytest.approx(exact.log_z, abs=1e-6)
+    assert names["exact_kl"] == pytest.approx(exact.kl, abs=1e-6)
+    assert abs(names["log_z"] - exact.log_z) < 5 * names["error"] + 0.01
+    assert names["decoded"].shape == (2, 2)
+
+
+def test_chains_under_each_checkpoint_are_made_again() -> None:
+    folder = Path(time_machine.__file__).parents[1] / "example_run"
+    files = sorted((folder / "checkpoints").iterdir())[::4]
+    settings = ChainSettings(9, 12, 0.05, 0.5, seed=3)
+    model, card = checkpoint.load(files[-1])
+    job: Job[time_machine.TimeMachine] = Job()
+    plane = latent_plane(model, card.prior_sampler)
+    time_machine.build(job, "a", files, plane, settings)
+    assert job.latest is not None
+    names = run(lines.time_machine(folder, job.latest.steps.tolist(), settings))
+    starts, ends = job.latest.energies()
+    for i, stage in enumerate(job.latest.stages):
+        assert_close(names["energies"][stage.step], np.stack([starts[i], ends[i]]))
+        assert_close(names["examples"][stage.step], stage.examples)
+
+
+def test_lines_of_many_checkpoints_stay_readable() -> None:
+    settings = ChainSettings(9, 12, 0.05, 0.5, seed=3)
+    text = lines.time_machine(Path("runs/it's mine"), range(1_000, 41_000, 1_000), settings)
+    compile(text, "<copied>", "exec")
+    assert max(map(len, text.splitlines())) <= 100
