@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from lebm.density import LogDensity, LogDensityFn, as_terms, value_and_force
-from lebm.noise import ChainNoise
+from lebm.noise import ChainNoise, drawn
 from lebm.trajectory import State, StepInfo, Trajectory, TrajectoryRecorder
 
 #: (log density, state, ε, settings) -> (next state, what the step was made of).
@@ -86,18 +86,19 @@ def sample(
         generator: source of the noise, on z's device; drawn for many steps at once.
     """
     z, density = z.detach(), as_terms(log_density_fn)
-    longest = _longest_piece(z)
+    n, mine = drawn(len(z), generator)
+    longest = _longest_piece(n * z.shape[1])
     for first in range(0, config.n_steps, longest):
-        shape = (min(longest, config.n_steps - first), *z.shape)
+        shape = (min(longest, config.n_steps - first), n, z.shape[1])
         noise = torch.randn(shape, generator=generator, device=z.device, dtype=z.dtype)
-        for epsilon in noise:
+        for epsilon in noise[:, mine]:
             z, _ = update(z, density.force(z), epsilon, config)
     return z
 
 
-def _longest_piece(z: Tensor) -> int:
+def _longest_piece(n_numbers: int) -> int:
     """Steps that are worth taking together: many of few chains, few of many."""
-    return max(1, min(64, _NUMBERS_AT_ONCE // max(z.numel(), 1)))
+    return max(1, min(64, _NUMBERS_AT_ONCE // max(n_numbers, 1)))
 
 
 def init(log_density_fn: LogDensityFn, z: Tensor, at_step: int = 0) -> State:
@@ -190,7 +191,7 @@ def run(
     recorder = TrajectoryRecorder(state)
     walk = _Walk(as_terms(log_density_fn), config, noise, kernel, should_stop or (lambda: False))
     pending = None
-    for pending in walk.steps(state, longest=1 if callback else _longest_piece(state.z)):
+    for pending in walk.steps(state, longest=1 if callback else _longest_piece(state.z.numel())):
         _, after, _ = pending
         if after.step % thin == 0:
             recorder.add(*pending)

@@ -1,4 +1,4 @@
-"""Gaussian noise that belongs to a chain, whatever batch the chain runs in."""
+"""Gaussian noise that belongs to a chain, whatever batch or process the chain runs in."""
 
 from __future__ import annotations
 
@@ -71,3 +71,33 @@ class ChainNoise:
             )
             block[:, i] = draws
         return block
+
+
+class SharedGenerator(torch.Generator):
+    """A random stream for a batch that several processes hold together, each some rows of it.
+
+    All of them are in the same state and draw for the whole batch, and each takes its rows (see
+    `drawn`). So an example's noise depends neither on how many processes there are nor on the
+    process it is in, and no two examples have the same. Until `share` is called it is any other
+    generator.
+    """
+
+    shared: tuple[int, slice] | None = None
+
+    def share(self, n: int, rows: slice) -> None:
+        """From here on draw for a batch of n, of which `rows` are this process's."""
+        self.shared = (n, rows)
+
+
+def drawn(n: int, generator: torch.Generator) -> tuple[int, slice]:
+    """How many chains to draw for where n of them are here, and which of those are the n.
+
+    Raises:
+        ValueError: if the generator is shared and n is not this process's part of the batch.
+    """
+    if not isinstance(generator, SharedGenerator) or generator.shared is None:
+        return n, slice(None)
+    whole, rows = generator.shared
+    if n != rows.stop - rows.start:
+        raise ValueError(f"{n} draws for a part of {rows.stop - rows.start} rows of a shared batch")
+    return whole, rows

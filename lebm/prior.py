@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lebm.density import BASE, TILT, Analytic, LogDensity, Scaled
 from lebm.neg_energy import Activation, NegEnergyNet, NegEnergyTerm
+from lebm.noise import drawn
 
 
 class TiltedPrior(nn.Module):
@@ -65,8 +66,9 @@ class TiltedPrior(nn.Module):
     def sample_base(self, n: int, *, generator: torch.Generator) -> Tensor:
         """n draws from p_0, shape `(n, latent_dim)`, on the device of the parameters."""
         like = next(chain(self.parameters(), self.buffers()))
-        noise = torch.randn(n, self.latent_dim, generator=generator, device=generator.device)
-        return noise.to(like)
+        whole, mine = drawn(n, generator)
+        noise = torch.randn(whole, self.latent_dim, generator=generator, device=generator.device)
+        return noise[mine].to(like)
 
 
 class _Base(Analytic):

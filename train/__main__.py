@@ -16,13 +16,15 @@ from types import FrameType
 from typing import Annotated, Any
 
 import tyro
+from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
-from train import data, run_lock
+from train import data, ranks, run_lock
 from train.config import TrainConfig
 from train.presets import PRESETS
+from train.ranks import LostProcess
 from train.run_dir import End, RunDir, RunError, first_free
 from train.trainer import DivergedRun, Progress, Trainer
 
@@ -59,20 +61,31 @@ class Rewind:
 def main() -> int:
     """Run the command line; returns the exit status, 0 when the run reached its end."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # we say what matters
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, quiet=not ranks.first())
     try:
         with ExitStack() as held:
             trainer = _prepare(_parse_arguments(), console, held)
             _train(trainer, console)
     except (ValueError, data.DatasetUnavailable, RunError, DivergedRun) as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(
-            f"error: {error}", style="red", markup=False
-        )
+        _complain(error)
         return 1
     except KeyboardInterrupt:
         console.print("stopped before the first iteration")
         return 130
     return 0
+
+
+def _complain(error: Exception) -> None:
+    """One process says for all what is wrong.
+
+    But each machine says whether data are there, and the second process that another one has
+    ended, which may be the first.
+    """
+    lost = isinstance(error, LostProcess) and ranks.rank() == 1
+    quiet = not (ranks.first() or lost or isinstance(error, data.DatasetUnavailable))
+    Console(stderr=True, soft_wrap=True, highlight=False, quiet=quiet).print(
+        f"error: {error}", style="red", markup=False
+    )
 
 
 def _parse_arguments() -> TrainConfig | Resume | Rewind:
@@ -83,24 +96,23 @@ def _parse_arguments() -> TrainConfig | Resume | Rewind:
     resume = Annotated[Resume, tyro.conf.subcommand("resume")]
     rewind = Annotated[Rewind, tyro.conf.subcommand("rewind")]
     command: Any = reduce(or_, [*presets, resume, rewind])
-    return tyro.cli(command, prog="python -m train", description=__doc__)
+    with ranks.only_first_prints():
+        return tyro.cli(command, prog="python -m train", description=__doc__)
 
 
 def _prepare(
     arguments: TrainConfig | Resume | Rewind, console: Console, held: ExitStack
 ) -> Trainer:
-    """A trainer that stands where the run is to begin; its folder exists and is locked."""
+    """A trainer that stands where the run is to begin; its folder exists and is locked.
+
+    Of several processes that share the run, the first locks and writes the folder.
+    """
     if isinstance(arguments, Resume):
-        RunDir(arguments.run).config()  # is there a run?
-        held.enter_context(run_lock.hold(arguments.run))
-        trainer = _resume(arguments)
+        trainer = _resume(arguments, held)
     elif isinstance(arguments, Rewind):
         trainer = _rewind(arguments, held)
     else:
-        run = RunDir.choose(arguments.out, preset=sys.argv[1])
-        trainer = Trainer(arguments, _load(arguments), run, _command())
-        held.enter_context(run_lock.hold(run.path))
-        run.create(arguments)
+        trainer = _begin(arguments, held)
     dataset = trainer.dataset
     if dataset.note:
         console.print(f"note: {dataset.note}", markup=False)
@@ -114,15 +126,31 @@ def _prepare(
     return trainer
 
 
-def _resume(arguments: Resume) -> Trainer:
+def _begin(config: TrainConfig, held: ExitStack) -> Trainer:
+    """The trainer of a new run."""
+    fabric = ranks.connect(config)
+    run = ranks.first_does(fabric, lambda: RunDir.choose(config.out, preset=sys.argv[1]))
+    trainer = Trainer(config, _load(config, fabric), run, _command())
+
+    def found() -> None:
+        _lock(run, held)
+        run.create(config)
+
+    ranks.first_does(fabric, found)
+    return trainer
+
+
+def _resume(arguments: Resume, held: ExitStack) -> Trainer:
     """The trainer of an earlier run, where that run stopped."""
     run = RunDir(arguments.run)
+    fabric = ranks.connect(run.config())
+    ranks.first_does(fabric, lambda: _lock(run, held))
     config, state = run.config(), run.load_state()
     if arguments.epochs is not None:
         config = replace(config, epochs=arguments.epochs)
     if arguments.minutes is not None:
         config = replace(config, minutes=arguments.minutes)
-    trainer = Trainer(config, _load(config), run, command="")
+    trainer = Trainer(config, _load(config, fabric), run, command="")
     if state is None:
         trainer.command = _command()
     else:
@@ -132,7 +160,7 @@ def _resume(arguments: Resume) -> Trainer:
             f"{run.path} has done {trainer.step} iterations, {config.epochs} epochs are only "
             f"{trainer.n_steps}: give more --epochs"
         )
-    run.create(config)
+    ranks.first_does(fabric, lambda: run.create(config))
     return trainer
 
 
@@ -149,14 +177,24 @@ def _rewind(arguments: Rewind, held: ExitStack) -> Trainer:
     )
     seed = config.seed + 1 if arguments.seed is None else arguments.seed
     config = replace(config, seed=seed, split_seed=config.split, optimizer=optimizer)
-    run = RunDir.choose(arguments.out or first_free(old.path), preset="")
-    trainer = Trainer(config, _load(config), run, _command())
+    fabric = ranks.connect(config)
+    out = arguments.out or first_free(old.path)
+    run = ranks.first_does(fabric, lambda: RunDir.choose(out, preset=""))
+    trainer = Trainer(config, _load(config, fabric), run, _command())
     trainer.take_over(state)
-    held.enter_context(run_lock.hold(run.path))
-    old.copy_history(run, trainer.step)
-    run.create(config)
-    run.save_state(trainer.state_dict())
+
+    def found() -> None:
+        _lock(run, held)
+        old.copy_history(run, trainer.step)
+        run.create(config)
+        run.save_state(trainer.state_dict())
+
+    ranks.first_does(fabric, found)
     return trainer
+
+
+def _lock(run: RunDir, held: ExitStack) -> None:
+    held.enter_context(run_lock.hold(run.path))
 
 
 def _command() -> str:
@@ -164,8 +202,11 @@ def _command() -> str:
     return shlex.join(["python", "-m", "train", *sys.argv[1:]])
 
 
-def _load(config: TrainConfig) -> data.Dataset:
-    return data.load(config.dataset, config.model.data_shape, config.data_root)
+def _load(config: TrainConfig, fabric: Fabric) -> data.Dataset:
+    def load() -> data.Dataset:
+        return data.load(config.dataset, config.model.data_shape, config.data_root)
+
+    return ranks.in_turn(fabric, load)
 
 
 def _train(trainer: Trainer, console: Console) -> None:
@@ -193,9 +234,9 @@ def _train(trainer: Trainer, console: Console) -> None:
                 console.print(f"{progress.step}/{progress.n_steps} {line}", markup=False)
 
         finished = _fit(trainer, watch)
-    if finished:
+    if finished and trainer.ranks.first:
         console.print(f"done: {trainer.run.checkpoints()[-1]}", markup=False)
-    else:
+    elif not finished:
         console.print(
             f"stopped at iteration {trainer.step}; go on with "
             f"`python -m train resume {trainer.run.path}`",
@@ -205,20 +246,22 @@ def _train(trainer: Trainer, console: Console) -> None:
 
 def _fit(trainer: Trainer, watch: Callable[[Progress], None]) -> bool:
     """Train; the run's folder says how it ended."""
-    trainer.run.forget_end()
+    if trainer.ranks.first:
+        trainer.run.forget_end()
     try:
         finished = trainer.fit(watch)
     except (DivergedRun, RunError) as error:
         diverged = isinstance(error, DivergedRun)
-        _save_end(trainer.run, End("diverged" if diverged else "failed", trainer.step, str(error)))
+        _save_end(trainer, End("diverged" if diverged else "failed", trainer.step, str(error)))
         raise
-    _save_end(trainer.run, End("finished" if finished else "stopped", trainer.step))
+    _save_end(trainer, End("finished" if finished else "stopped", trainer.step))
     return finished
 
 
-def _save_end(run: RunDir, end: End) -> None:
-    with suppress(OSError):  # a full disk has been complained of already
-        run.save_end(end)
+def _save_end(trainer: Trainer, end: End) -> None:
+    if trainer.ranks.first:
+        with suppress(OSError):  # a full disk has been complained of already
+            trainer.run.save_end(end)
 
 
 def _describe(progress: Progress, headline: tuple[str, ...]) -> str:

@@ -87,12 +87,13 @@ def run_card(
     )
 
 
-def hardware(device: torch.device) -> str:
-    """The device's name, for a card."""
+def hardware(device: torch.device, n_processes: int = 1) -> str:
+    """The device's name, for a card, and how many of its kind share the work."""
+    several = f"{n_processes} × " if n_processes > 1 else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return several + torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
-    return f"{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
+    return f"{several}{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _processor() -> str:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim.lr_scheduler import ExponentialLR
 
 from lebm import checkpoint
 from lebm.model import LatentEBM
+from lebm.noise import SharedGenerator
 from train import cards, evaluation, scores
 from train.config import TrainConfig
 from train.data import Dataset, hold_out, to_model_range
 from train.methods import METHODS
+from train.ranks import LostProcess, connect
 from train.run_dir import CsvLog, RunDir, RunError
 
 STATE_VERSION = 2
@@ -65,23 +67,37 @@ class Trainer:
         self.config, self.dataset, self.run, self.command = config, dataset, run, command
         if config.threads:
             torch.set_num_threads(config.threads)
-        self.fabric = _fabric(config)
+        self.fabric = connect(config)
         torch.manual_seed(config.seed)  # the weights' initial values; nothing else draws from it
-        self.rng = torch.Generator(self.fabric.device).manual_seed(config.seed)
+        self.rng = SharedGenerator(self.fabric.device)
+        self.rng.manual_seed(config.seed)
         self.method = METHODS[config.method](config, dataset.train, self.fabric, generator=self.rng)
         if dataset.anomalies is not None:
             self.method.expect_scoring(len(scores.examples(dataset)))
+        self.ranks = self.method.ranks
+        self._join()
         self.schedulers = [
             ExponentialLR(optimizer, config.optimizer.lr_decay)
             for optimizer in self.method.optimizers.values()
         ]
         self.step = 0
         self.seconds = 0.0
-        alone = config.threads == 1 and self.fabric.device.type == "cpu"
+        cpu = self.fabric.device.type == "cpu"
+        alone = cpu and config.threads == 1 and self.ranks.n_processes == 1
         self._clock = time.process_time if alone else time.perf_counter
         self._stopping = False
         self._watched = (0, time.perf_counter())
         self._epoch_order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def _join(self) -> None:
+        """Let every optimiser step on the gradient of the whole batch, where others share it."""
+        n, ranks = self.ranks.n_processes, self.ranks
+        if n == 1:
+            return
+        if self.config.batch_size < n:
+            raise ValueError(f"batch_size must be at least {n}, the number of processes")
+        for optimizer in self.method.optimizers.values():
+            optimizer.register_step_pre_hook(lambda stepped, *_: ranks.average_gradients(stepped))
 
     @property
     def model(self) -> LatentEBM:
@@ -127,38 +143,60 @@ class Trainer:
         Raises:
             DivergedRun: if the loss or a chain diverges.
             RunError: if a file cannot be written (a full disk, say).
+            LostProcess: if another process that shares the run ends.
         """
         try:
-            with (
-                CsvLog(self.run.path / "metrics.csv", self.step) as metrics_log,
-                CsvLog(self.run.path / "evaluation.csv", self.step) as evaluation_log,
-            ):
+            with ExitStack() as opened:
+                logs = self._logs(opened) if self.ranks.first else None
                 stopped = False
-                self.run.forget_scores(after=self.step)
                 while not self.finished and not stopped:
-                    stopped = self._advance(metrics_log, evaluation_log, watch or (lambda _: None))
+                    stopped = self._advance(logs, watch or (lambda _: None))
         except OSError as error:
             raise RunError(
                 f"step {self.step}: {self.run.path} cannot be written ({error.strerror}); make "
                 f"room or repair it and run `python -m train resume {self.run.path}`"
             ) from error
+        except LostProcess as error:
+            raise LostProcess(
+                f"step {self.step}: {error}, so that this one ends too; what was saved last is "
+                f"whole: `python -m train resume {self.run.path}`, on as many processes as you like"
+            ) from error
         return self.finished
 
+    def _logs(self, opened: ExitStack) -> tuple[CsvLog, CsvLog]:
+        """Both logs up to this step; scores of later ones go, too."""
+        self.run.forget_scores(after=self.step)
+        metrics = opened.enter_context(CsvLog(self.run.path / "metrics.csv", self.step))
+        rows = opened.enter_context(CsvLog(self.run.path / "evaluation.csv", self.step))
+        return metrics, rows
+
     def _advance(
-        self, metrics_log: CsvLog, evaluation_log: CsvLog, watch: Callable[[Progress], None]
+        self, logs: tuple[CsvLog, CsvLog] | None, watch: Callable[[Progress], None]
     ) -> bool:
-        """One iteration and what is due after it; returns whether it was saved to stop."""
+        """One iteration and what is due after it; returns whether it was the last before a stop."""
         started = self._clock()
-        scalars = self._iterate()
+        scalars, stopping = self.ranks.combine(self._iterate(), self._stopping)
         self.step += 1
         if self.step % self.steps_per_epoch == 0:
             for scheduler in self.schedulers:
                 scheduler.step()
         metrics = self._metrics(scalars)  # raises rather than saves what has diverged
-        self.seconds += self._clock() - started
+        self.seconds = self.ranks.longest(self.seconds + self._clock() - started)
+        if logs is not None:
+            self._record(metrics, stopping, *logs, watch)
+        return stopping
+
+    def _record(
+        self,
+        metrics: dict[str, float],
+        stopping: bool,
+        metrics_log: CsvLog,
+        evaluation_log: CsvLog,
+        watch: Callable[[Progress], None],
+    ) -> None:
+        """Write and tell what is due after an iteration."""
         log_due = self.finished or self.step % self.config.log_every == 0
         save_due = self.finished or self.step % self.config.save_every == 0
-        stopping = self._stopping
         if log_due:
             metrics_log.add(self._stamp() | metrics)
         if save_due:
@@ -169,13 +207,15 @@ class Trainer:
             rate = (self.step - self._watched[0]) / (time.perf_counter() - self._watched[1])
             self._watched = (self.step, time.perf_counter())
             watch(Progress(self.step, self.expected_steps, rate, metrics, save_due))
-        return stopping
 
     def _iterate(self) -> dict[str, Tensor]:
         """One mini-batch (step 1 of Algorithm 1) and what the method learns from it."""
         epoch, position = divmod(self.step, self.steps_per_epoch)
         size = self.config.batch_size
-        rows = self._order(epoch)[position * size :][:size]
+        batch = self._order(epoch)[position * size :][:size]
+        rows = batch[self.ranks.share(len(batch))]
+        if self.ranks.n_processes > 1:
+            self.rng.share(len(batch), self.ranks.rows)
         x = self.fabric.to_device(to_model_range(self.dataset.train[rows]))
         return self.method.iteration(x, rows, generator=self.rng)
 
@@ -235,7 +275,7 @@ class Trainer:
                 "iterations": self.step,
                 "epochs": round(self.step / self.steps_per_epoch, 2),
                 "minutes": round(self.seconds / 60, 1),
-                "hardware": cards.hardware(self.fabric.device),
+                "hardware": cards.hardware(self.fabric.device, self.ranks.n_processes),
                 **self.method.facts(),
                 **({"data fidelity": self.dataset.note} if self.dataset.note else {}),
             },
@@ -313,13 +353,3 @@ class Trainer:
             decay = self.config.optimizer.lr_decay**scheduler.last_epoch
             for group, rate in zip(scheduler.optimizer.param_groups, own, strict=True):
                 group |= {"initial_lr": rate, "lr": rate * decay}
-
-
-def _fabric(config: TrainConfig) -> Fabric:
-    try:
-        return Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
-    except (RuntimeError, ValueError) as error:
-        raise RunError(
-            f"--accelerator {config.accelerator} with --precision {config.precision} cannot be "
-            f"used here: {str(error).splitlines()[0]}"
-        ) from error

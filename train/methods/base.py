@@ -15,6 +15,7 @@ from torch.optim import Adam, Optimizer
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
 from train.config import TrainConfig
+from train.ranks import Ranks
 
 
 class Method(ABC):
@@ -36,7 +37,9 @@ class Method(ABC):
         model: what is saved, sampled and looked at.
         networks: name -> network whose weights are part of the state to resume from.
         optimizers: name -> its optimiser; the learning rates of all decay alike.
-        memory: name -> tensor that iterations read and write, such as remembered chains.
+        memory: name -> tensor that iterations read and write, such as remembered chains; the
+            same in all processes that share a run.
+        ranks: those processes.
     """
 
     #: Names of metrics for the progress line, beside the error.
@@ -50,6 +53,7 @@ class Method(ABC):
         self.networks: dict[str, nn.Module] = {"model": self.model}
         self.optimizers: dict[str, Optimizer] = {}
         self.memory: dict[str, Tensor] = {}
+        self.ranks = Ranks(fabric)
 
     @classmethod
     def model_config(cls, config: ModelConfig) -> ModelConfig:
@@ -64,6 +68,10 @@ class Method(ABC):
 
         One of them is "mse", the squared error of this batch's reconstructions, mean over
         examples and values, in the units of x.
+
+        Where several processes share the run, each learns from its part of the batch: gradients
+        are averaged before an optimiser steps, and so are the scalars. What else depends on the
+        whole batch is asked of `ranks`.
 
         Args:
             x: the examples, `(n, *data_shape)`, on the run's device.

@@ -34,6 +34,7 @@ class LangevinInference(Method):
     def remember(self, rows: Tensor, z_plus: Tensor) -> None:
         """Keep where the chains of these examples ended, if the run wants that."""
         if "memory" in self.memory:
+            rows, z_plus = self.ranks.gather(rows), self.ranks.gather(z_plus)
             self.memory["memory"][rows] = z_plus.cpu()
 
     def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:

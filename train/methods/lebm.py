@@ -43,7 +43,8 @@ class LEBM(LangevinInference):
         z_plus_start = self.posterior_start(rows, generator=generator)
         z_minus_start = self.model.prior.sample_base(len(x), generator=generator)
         if self.replay is not None:
-            z_minus_start = self.replay.start(z_minus_start)
+            whole = self.replay.start(self.ranks.gather(z_minus_start))
+            z_minus_start = whole[self.ranks.rows]
         iteration = learning_iteration(
             self.model,
             x,
@@ -58,7 +59,7 @@ class LEBM(LangevinInference):
         )
         self.remember(rows, iteration.z_plus)
         if self.replay is not None:
-            self.replay.keep(iteration.z_minus)
+            self.replay.keep(self.ranks.gather(iteration.z_minus))
         mse = mse_given_z(self.model, iteration.metrics["nll_given_z"])
         return iteration.metrics | {"mse": mse}
 

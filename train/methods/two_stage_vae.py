@@ -89,7 +89,7 @@ class TwoStageVAE(Autoencoder):
         elbo = -0.5 * n_values * half_nats - kl
         (-elbo).backward()
         optimizer.step()
-        variance.mul_(_KEPT).add_((1 - _KEPT) * mse.detach().to(variance))
+        variance.mul_(_KEPT).add_((1 - _KEPT) * self.ranks.mean(mse.detach()).to(variance))
         metrics = {
             "elbo": elbo,
             "kl": kl,
