@@ -1,6 +1,7 @@
 """Judge trained runs: `python -m train.evaluate RUN ...` prints a Markdown row a method.
 
 Runs that differ in their seed alone are one row, with 95 % confidence intervals over seeds.
+Under torchrun the processes share the held-out examples and the samples, and one of them prints.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 import tyro
 from scipy import stats
 from torch import Tensor
 
-from train import cards, data, evaluation, features, records
+from train import cards, data, evaluation, features, ranks, records
 from train.config import TrainConfig
 from train.frechet import frechet_distance
 from train.methods.inference import LangevinInference
@@ -53,8 +55,9 @@ class Options:
             raise ValueError("name at least one run: python -m train.evaluate runs/mnist")
         if self.samples < 2:
             raise ValueError(f"samples must be at least 2, not {self.samples}")
-        if self.test_examples < 0:
-            raise ValueError(f"test_examples must be at least 0, not {self.test_examples}")
+        for name in ("test_examples", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +84,19 @@ def main() -> int:
     """Run the command line; returns the exit status."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     try:
-        options = tyro.cli(Options, prog="python -m train.evaluate", description=__doc__)
-        print(run(options))
+        with ranks.only_first_prints():
+            options = tyro.cli(Options, prog="python -m train.evaluate", description=__doc__)
+            print(run(options))
     except (
         ValueError,
         OSError,
         data.DatasetUnavailable,
         features.FeaturesUnavailable,
+        ranks.LostProcess,
         RunError,
     ) as error:
-        print(f"error: {error}", file=sys.stderr)
+        if ranks.first() or isinstance(error, data.DatasetUnavailable):
+            print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -106,8 +112,9 @@ def run(options: Options) -> str:
     groups = _group([_open(path, load) for path in options.runs])
     extractor = _extractor(options.features)
     measured = [[_measure(t, options, extractor) for t in group] for group in groups]
-    if options.json is not None:
-        records.save(options.json, "evaluate", measured, groups[0][0].fabric.device)
+    if options.json is not None and ranks.first():
+        place, n_processes = groups[0][0].fabric.device, groups[0][0].ranks.n_processes
+        records.save(options.json, "evaluate", measured, place, n_processes)
     return table(measured)
 
 
@@ -128,7 +135,10 @@ def _open(path: Path, load: Callable[..., data.Dataset]) -> Trainer:
     config, state = run.config(), run.load_state()
     if state is None:
         raise RunError(f"{path} has saved nothing yet: train it first")
-    dataset = load(config.dataset, config.model.data_shape, config.data_root)
+    dataset = ranks.in_turn(
+        ranks.connect(config),
+        lambda: load(config.dataset, config.model.data_shape, config.data_root),
+    )
     trainer = Trainer(config, dataset, run, command="")
     trainer.load_state_dict(state)
     trainer.model.eval().requires_grad_(False)
@@ -168,22 +178,18 @@ def _group(trainers: list[Trainer]) -> list[list[Trainer]]:
 def _measure(trainer: Trainer, options: Options, extractor: features.Features | None) -> Measured:
     """Reconstruction, samples and their cost, of one run."""
     test, device = trainer.dataset.test[: options.test_examples or None], trainer.fabric.device
-    model, own = trainer.model, trainer.method.reconstruct
-    by_chain = evaluation.by_langevin(model, trainer.config.reconstruction)
-
-    def mse(reconstruct: evaluation.Reconstruct) -> float:
-        return evaluation.reconstruction_mse(reconstruct, test, seed=options.seed, device=device)
-
-    values = {"test MSE": mse(own)}
+    values = {"test MSE": _mse(trainer, trainer.method.reconstruct, test, options.seed)}
     if not isinstance(trainer.method, LangevinInference):
-        values["test MSE, by Langevin"] = mse(by_chain)
+        by_chain = evaluation.by_langevin(trainer.model, trainer.config.reconstruction)
+        values["test MSE, by Langevin"] = _mse(trainer, by_chain, test, options.seed)
     values |= _log_probs(trainer)
     values |= _cost(trainer, options.seed)
     n_samples = 0
     if extractor is not None and trainer.dataset.train.dtype == torch.uint8:
         n_samples = min(options.samples, len(trainer.dataset.train))
-        real = trainer.dataset.train[:n_samples].split(_BATCH)
-        fake = _pictures(trainer, n_samples, options.seed)
+        mine = trainer.ranks.turns
+        real = trainer.dataset.train[:n_samples].split(_BATCH)[mine]
+        fake = map(quantise, _samples(trainer, n_samples, options.seed, mine))
         network = extractor.network.to(device)
         values[extractor.label] = frechet_distance(real, fake, network, device)
     return Measured(
@@ -193,11 +199,29 @@ def _measure(trainer: Trainer, options: Options, extractor: features.Features | 
         seed=trainer.config.seed,
         iterations=trainer.step,
         minutes=round(trainer.seconds / 60, 2),
-        hardware=cards.hardware(device),
+        hardware=cards.hardware(device, trainer.ranks.n_processes),
         n_test=len(test),
         n_samples=n_samples,
         values=values,
     )
+
+
+def _mse(trainer: Trainer, reconstruct: evaluation.Reconstruct, test: Tensor, seed: int) -> float:
+    """The squared error over held-out examples, whichever process reconstructs which."""
+    sums = [
+        len(batch)
+        * evaluation.reconstruction_mse(
+            reconstruct, batch, seed=_own_seed(seed, i), device=trainer.fabric.device
+        )
+        for i, batch in list(enumerate(test.split(_BATCH)))[trainer.ranks.turns]
+    ]
+    whole = trainer.ranks.total(torch.tensor(sum(sums), dtype=torch.float64))
+    return float(whole) / len(test)
+
+
+def _own_seed(seed: int, batch: int) -> int:
+    """A batch's seed, a function of its place alone, whichever process has it."""
+    return int(np.random.default_rng([seed, batch]).integers(2**63))
 
 
 def _log_probs(trainer: Trainer) -> dict[str, float]:
@@ -208,19 +232,13 @@ def _log_probs(trainer: Trainer) -> dict[str, float]:
     return {"log p(x), nats": evaluation.exact_log_prob(trainer.model, trainer.dataset.test)}
 
 
-def _samples(trainer: Trainer, n: int, seed: int) -> Iterator[Tensor]:
-    """n samples of x in batches, z by the method's own sampler."""
+def _samples(trainer: Trainer, n: int, seed: int, batches: slice = slice(None)) -> Iterator[Tensor]:
+    """n samples of x in batches, or some of these; z by the method's own sampler."""
     model, draw = trainer.model, trainer.method.sample_prior
-    generator = torch.Generator(trainer.fabric.device).manual_seed(seed)
-    for first in range(0, n, _BATCH):
-        start = model.prior.sample_base(min(_BATCH, n - first), generator=generator)
+    for i in range(-(-n // _BATCH))[batches]:
+        generator = torch.Generator(trainer.fabric.device).manual_seed(_own_seed(seed, i))
+        start = model.prior.sample_base(min(_BATCH, n - i * _BATCH), generator=generator)
         yield model.generate(draw(start, generator=generator))
-
-
-def _pictures(trainer: Trainer, n: int, seed: int) -> Iterator[Tensor]:
-    """n samples as uint8 images."""
-    for x in _samples(trainer, n, seed):
-        yield quantise(x)
 
 
 def _cost(trainer: Trainer, seed: int) -> dict[str, float]:

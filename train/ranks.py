@@ -156,6 +156,11 @@ class Ranks:
         """Whether this process is the one that writes."""
         return self._rank == 0
 
+    @property
+    def turns(self) -> slice:
+        """Which of many equal pieces are this process's, where any of them can do any."""
+        return slice(self._rank, None, self.n_processes)
+
     def share(self, n: int) -> slice:
         """Begin a batch of n rows; returns which of them are this process's.
 
@@ -173,11 +178,11 @@ class Ranks:
         whole = part.new_zeros(self._n, *part.shape[1:])
         if self._size:
             whole[self.rows] = part
-        return self._sum(whole).to(part)
+        return self.total(whole).to(part)
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean over the whole batch of what is a mean over each part of it."""
-        return value if self.n_processes == 1 else self._sum(value * self._weight)
+        return self.total(value * self._weight)
 
     def average_gradients(self, optimizer: Optimizer) -> None:
         """Give every parameter the gradient of the whole batch, in one message."""
@@ -198,7 +203,7 @@ class Ranks:
         row = [torch.tensor(v, device=self._fabric.device) for v in (float(stopping), self._weight)]
         table = torch.zeros(self.n_processes, 2 + len(scalars), device=self._fabric.device)
         table[self._rank] = torch.stack([*row, *scalars.values()])
-        table = self._sum(table)
+        table = self.total(table)
         largest, means = table.amax(0), table[:, 1] @ table
         whole = {
             name: (largest if name.endswith("_max") else means)[i]
@@ -212,19 +217,21 @@ class Ranks:
             return seconds
         times = torch.zeros(self.n_processes, dtype=torch.float64, device=self._fabric.device)
         times[self._rank] = seconds
-        return float(self._sum(times).amax())
+        return float(self.total(times).amax())
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over the processes, on the run's device; may overwrite the values."""
+        if self.n_processes == 1:
+            return values
+        values = self._fabric.to_device(values)
+        with _talking():
+            torch.distributed.all_reduce(values)  # Fabric's own waits at a barrier before each
+        return values
 
     @property
     def _weight(self) -> float:
         """What share of the batch is here."""
         return self._size / self._n
-
-    def _sum(self, values: Tensor) -> Tensor:
-        """The sum over the processes, on the run's device; may overwrite the values."""
-        values = self._fabric.to_device(values)
-        with _talking():
-            torch.distributed.all_reduce(values)  # Fabric's own waits at a barrier before each
-        return values
 
 
 def _disconnect() -> None:

@@ -52,7 +52,7 @@ class Record:
         return f"`{self.command}`, {self.date}, {self.hardware}"
 
 
-def save(path: Path, kind: str, results: Any, device: torch.device) -> None:
+def save(path: Path, kind: str, results: Any, device: torch.device, n_processes: int = 1) -> None:
     """Write what the running command measured.
 
     Args:
@@ -60,12 +60,13 @@ def save(path: Path, kind: str, results: Any, device: torch.device) -> None:
         kind: the name of the command's module in `train`.
         results: dataclasses, containers, numbers and texts.
         device: where it was measured.
+        n_processes: how many shared the work, each on a device of this kind.
 
     Raises:
         OSError: if the file cannot be written.
     """
-    today = date.today().isoformat()
-    record = Record(kind, _command(kind), today, hardware(device), msgspec.to_builtins(results))
+    today, where = date.today().isoformat(), hardware(device, n_processes)
+    record = Record(kind, _command(kind), today, where, msgspec.to_builtins(results))
     atomic_write(path, msgspec.json.format(msgspec.json.encode(record)) + b"\n")
 
 

@@ -43,7 +43,7 @@ def labelled() -> Dataset:
     return Dataset("digits", whole.train[:60], whole.test[:20], labels=labels)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_config() -> Callable[..., TrainConfig]:
     """Settings of a run of 21 iterations, a checkpoint every 5; keywords replace fields."""
 
