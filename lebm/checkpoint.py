@@ -29,6 +29,7 @@ FORMAT = "lebm"
 #: 2 adds priors that are no network and layers of latents, 3 learned samplers.
 FORMAT_VERSION = 3
 _MAX_HEADER = 2**20  # bytes of names, shapes and card
+PARTIAL = ".partial"  # how a file is called until it is whole
 MAX_BYTES = 2**31  # a file beyond 2 GiB is no model of this library
 
 T = TypeVar("T")
@@ -57,11 +58,13 @@ class ModelCard:
 def atomic_write(path: Path, data: bytes) -> None:
     """Write a file so that a kill or a full disk leaves the old one or the new one, whole.
 
+    A kill may also leave a hidden file beside it, which ends in `PARTIAL` and is nobody's.
+
     Raises:
         OSError: if it cannot be written; the old file is then untouched.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -29,7 +29,7 @@ from typing import Any, Literal
 import msgspec
 import torch
 
-from lebm.checkpoint import atomic_write
+from lebm.checkpoint import PARTIAL, atomic_write
 from train.config import TrainConfig
 
 _CHECKPOINT = re.compile(r"step-(\d{1,12})\.safetensors")
@@ -78,12 +78,16 @@ class RunDir:
     def create(self, config: TrainConfig) -> None:
         """Make the folder and write the settings, or replace the settings of a run.
 
+        What a kill within a save has left is cleared away: hold the run's lock.
+
         Raises:
             RunError: if the folder cannot be made or written.
         """
         try:
-            for folder in _FOLDERS:
-                (self.path / folder).mkdir(parents=True, exist_ok=True)
+            for folder in (self.path, *(self.path / name for name in _FOLDERS)):
+                folder.mkdir(parents=True, exist_ok=True)
+                for left in folder.glob(f".*{PARTIAL}"):
+                    left.unlink()
             atomic_write(self.path / "config.json", _encode(config))
         except OSError as error:
             raise RunError(f"{self.path} cannot be written: {error.strerror}") from error

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import kill
 import pytest
-import torch
 
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
@@ -97,33 +97,13 @@ def resume() -> Callable[..., Trainer]:
 @pytest.fixture
 def read_csv() -> Callable[[Path], list[list[str]]]:
     """Rows of a CSV without its column `seconds`, which no two runs share."""
-
-    def read(path: Path) -> list[list[str]]:
-        rows = [line.split(",") for line in path.read_text().splitlines()]
-        timed = rows[0].index("seconds")
-        return [row[:timed] + row[timed + 1 :] for row in rows]
-
-    return read
+    return kill.read_csv
 
 
 @pytest.fixture
-def same_run(read_csv) -> Callable[[Path, Path], bool]:
-    """Whether two runs left the same logs and the same final weights and random state."""
-
-    def same(a: Path, b: Path) -> bool:
-        logs = ("metrics.csv", "evaluation.csv")
-        ours, others = (RunDir(path).load_state() for path in (a, b))
-        assert ours is not None
-        assert others is not None
-        weights = all(map(torch.equal, ours["model"].values(), others["model"].values()))
-        return (
-            all(read_csv(a / log) == read_csv(b / log) for log in logs)
-            and ours["step"] == others["step"]
-            and weights
-            and torch.equal(ours["rng"], others["rng"])
-        )
-
-    return same
+def same_run() -> Callable[[Path, Path], bool]:
+    """Whether two runs left the same logs and the same final state."""
+    return kill.same_run
 
 
 @pytest.fixture
