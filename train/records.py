@@ -28,7 +28,7 @@ class Record:
     """One command's measurements."""
 
     kind: str
-    """What was measured, the name of the module that did: "evaluate", "benchmark", ..."""
+    """What was measured: "faults", or the name of the module that did, such as "evaluate"."""
     command: str
     """As it was typed; the folder of data sets stands as $LEBM_DATA."""
     date: str
@@ -53,7 +53,7 @@ class Record:
 
 
 def save(path: Path, kind: str, results: Any, device: torch.device, n_processes: int = 1) -> None:
-    """Write what the running command measured.
+    """Write what the running command measured; see `of`.
 
     Args:
         path: a `.json` file; its folder must exist.
@@ -65,8 +65,36 @@ def save(path: Path, kind: str, results: Any, device: torch.device, n_processes:
     Raises:
         OSError: if the file cannot be written.
     """
-    today, where = date.today().isoformat(), hardware(device, n_processes)
-    record = Record(kind, _command(kind), today, where, msgspec.to_builtins(results))
+    write(path, of(kind, results, device, n_processes))
+
+
+def of(
+    kind: str, results: Any, device: torch.device, n_processes: int = 1, program: str = ""
+) -> Record:
+    """The record of what the running command measured.
+
+    Args:
+        kind: what was measured.
+        results: dataclasses, containers, numbers and texts.
+        device: where it was measured.
+        n_processes: how many shared the work, each on a device of this kind.
+        program: how the command begins; without it, "python -m train.KIND".
+    """
+    return Record(
+        kind,
+        _command(program or f"python -m train.{kind}"),
+        date.today().isoformat(),
+        hardware(device, n_processes),
+        msgspec.to_builtins(results),
+    )
+
+
+def write(path: Path, record: Record) -> None:
+    """Write a record.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
     atomic_write(path, msgspec.json.format(msgspec.json.encode(record)) + b"\n")
 
 
@@ -83,10 +111,10 @@ def load(path: Path) -> Record:
         raise RecordError(f"{path} is no record of measurements: {error}") from error
 
 
-def _command(module: str) -> str:
+def _command(program: str) -> str:
     data = os.environ.get("LEBM_DATA", "").rstrip("/")
     words = [
         f'"$LEBM_DATA{word[len(data) :]}"' if data and word.startswith(data) else shlex.quote(word)
         for word in sys.argv[1:]
     ]
-    return " ".join(["python", "-m", f"train.{module}", *words])
+    return " ".join([program, *words])

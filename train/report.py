@@ -89,12 +89,18 @@ def text(found: list[Record]) -> bytes:
     if unknown:
         raise RecordError(f"there is no section for records of {', '.join(sorted(unknown))}")
     parts = [_INTRODUCTION]
-    for kind, (title, render) in _SECTIONS.items():
+    for kind, (title, _) in _SECTIONS.items():
         of_kind = [record for record in found if record.kind == kind]
         if of_kind:
             parts.append(f"## {title}\n")
-        parts += [f"{record}\n\n{render(record)}\n" for record in of_kind]
+        parts += map(render, of_kind)
     return "\n".join(parts).encode()
+
+
+def render(record: Record) -> str:
+    """A record with where it comes from, in Markdown."""
+    _, show = _SECTIONS[record.kind]
+    return f"{record}\n\n{show(record)}\n"
 
 
 def _evaluated(record: Record) -> str:
@@ -129,11 +135,19 @@ def _benchmarked(record: Record) -> str:
     )
 
 
+def _counted(record: Record) -> str:
+    """A row of what was counted."""
+    counts = record.as_type(dict[str, int])
+    rows = [list(counts), ["---"] * len(counts), [f"{n:,}" for n in counts.values()]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 #: Kind of record -> title of its section and what a record of it reads as.
 _SECTIONS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "evaluate": ("Reconstruction and samples, Table 1", _evaluated),
     "anomaly": ("Anomaly detection, Table 4", _detected),
     "benchmark": ("Speed of sampling and learning", _benchmarked),
+    "faults": ("Faults", _counted),
 }
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import kill
 import pytest
+import run_files
 
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
@@ -97,13 +97,13 @@ def resume() -> Callable[..., Trainer]:
 @pytest.fixture
 def read_csv() -> Callable[[Path], list[list[str]]]:
     """Rows of a CSV without its column `seconds`, which no two runs share."""
-    return kill.read_csv
+    return run_files.read_csv
 
 
 @pytest.fixture
 def same_run() -> Callable[[Path, Path], bool]:
     """Whether two runs left the same logs and the same final state."""
-    return kill.same_run
+    return run_files.same_run
 
 
 @pytest.fixture

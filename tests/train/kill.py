@@ -4,7 +4,7 @@
 
 Trains digits in processes of its own with the command line's `main`. After every kill whatever
 lies in the run's folder must be whole; a run that is at last allowed to end must have the metrics
-and the state of one that was never killed. Prints a row a kill and a verdict.
+and the state of one that was never killed. Tells each kill, then prints what came of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -23,13 +23,13 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import torch
 import tyro
 from PIL import Image
-from torch import Tensor
+from run_files import same_run
 
 import lebm
-from lebm.checkpoint import PARTIAL
-from train import data
+from lebm.checkpoint import PARTIAL, CheckpointError
+from train import data, records, report
 from train.__main__ import main as train
-from train.run_dir import RunDir
+from train.run_dir import RunDir, RunError
 
 SETTINGS = {
     "batch-size": 100,
@@ -55,6 +55,30 @@ class Options:
     """How many; every other one waits until a file is being written."""
     seed: int = 0
     """Of the moments."""
+    json: Path | None = None
+    """A file for what came of it, which `python -m train.report` takes up."""
+
+
+@dataclass
+class Tally:
+    """What came of the kills."""
+
+    kills: int = 0
+    within_a_save: int = 0
+    runs: int = 0
+    damaged: list[str] = field(default_factory=list)
+    different: list[str] = field(default_factory=list)
+
+    def counts(self, seed: int) -> dict[str, int]:
+        """By the names of the columns of a table."""
+        return {
+            "kills": self.kills,
+            "within a save": self.within_a_save,
+            "runs": self.runs,
+            "damaged files": len(self.damaged),
+            "runs that ended otherwise than one never killed": len(self.different),
+            "seed": seed,
+        }
 
 
 def main() -> int:
@@ -62,38 +86,59 @@ def main() -> int:
     options = tyro.cli(Options, prog="python tests/train/kill.py")
     torch.set_num_threads(1)  # a fork has one thread, whatever its parent had
     data.load("digits", (1, 8, 8))  # what this imports, no process need import again
+    here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        return _kill_all(options, random.Random(options.seed))
+        tally = _kill_all(options.kills, random.Random(options.seed))
+        os.chdir(here)
+    counts, cpu = tally.counts(options.seed), torch.device("cpu")
+    record = records.of("faults", counts, cpu, program="python tests/train/kill.py")
+    print(report.render(record))
+    if options.json is not None:
+        records.write(options.json, record)
+    return 1 if tally.damaged or tally.different else 0
 
 
-def _kill_all(options: Options, rng: random.Random) -> int:
-    started = time.monotonic()
-    assert _wait(_start("whole")) == 0
-    whole = time.monotonic() - started
-    n_kills = n_within = n_runs = 0
-    while n_kills < options.kills:
-        n_runs += 1
-        run = f"run-{n_runs}"
-        while True:
-            process = _start(run)
-            if n_kills < options.kills:
-                _strike(process, Path(run), rng, within=n_kills % 2 == 1, seconds=whole / 3)
-            if (status := _wait(process)) != -signal.SIGKILL:
-                break
-            n_kills += 1
-            left = list(Path(run).rglob(f".*{PARTIAL}"))
-            n_within += bool(left)
-            step = _check(Path(run))
-            print(f"kill {n_kills:3}  {run}  saved step {step:3}  {left[0].name if left else ''}")
-        assert status == 0, f"{run} ended with status {status}"
-        assert same_run(Path("whole"), Path(run)), f"{run} is another run"
-        assert not list(Path(run).rglob(f".*{PARTIAL}"))
-    print(
-        f"{n_kills} kills, {n_within} of them within a save, of {n_runs} runs: no file damaged, "
-        "and each run ended with the metrics and the state of one that was never killed"
-    )
-    return 0
+def _kill_all(n_kills: int, rng: random.Random) -> Tally:
+    started, tally = time.monotonic(), Tally()
+    if _wait(_start("whole")) != 0:
+        raise SystemExit("a run that nobody kills fails already")
+    seconds = (time.monotonic() - started) / 3
+    while tally.kills < n_kills:
+        tally.runs += 1
+        run = Path(f"run-{tally.runs}")
+        status = _kill_until_it_ends(run, n_kills, tally, rng, seconds)
+        if status != 0 or not same_run(Path("whole"), run):
+            tally.different.append(f"{run} ended with status {status}, another run than `whole`")
+            _tell(tally.different[-1])
+        if list(run.rglob(f".*{PARTIAL}")):
+            tally.damaged.append(f"{run} holds pieces of files")
+            _tell(tally.damaged[-1])
+    return tally
+
+
+def _kill_until_it_ends(
+    run: Path, n_kills: int, tally: Tally, rng: random.Random, seconds: float
+) -> int:
+    """Start, kill and resume a run until it comes to its end; returns its exit status."""
+    while True:
+        process = _start(str(run))
+        if tally.kills < n_kills:
+            _strike(process, run, rng, within=tally.kills % 2 == 1, seconds=seconds)
+        if (status := _wait(process)) != -signal.SIGKILL:
+            return status
+        tally.kills += 1
+        left = [path.name for path in run.rglob(f".*{PARTIAL}")]
+        tally.within_a_save += bool(left)
+        try:
+            _tell(f"kill {tally.kills:3}  {run}  saved step {_check(run):3}  {' '.join(left)}")
+        except (RunError, CheckpointError, OSError, SyntaxError) as error:  # the last is Pillow's
+            tally.damaged.append(str(error))
+            _tell(f"kill {tally.kills:3}  {run}  {error}")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _start(run: str) -> int:
@@ -119,7 +164,7 @@ def _strike(process: int, run: Path, rng: random.Random, *, within: bool, second
     """Kill a process after a random time, or while it writes one of its next files."""
     deadline = time.monotonic() + rng.uniform(0, seconds)
     if not within:
-        time.sleep(deadline - time.monotonic())
+        time.sleep(max(deadline - time.monotonic(), 0))
     else:
         folders = [run, run / "samples", run / "checkpoints"]
         old = set(run.rglob(f".*{PARTIAL}"))
@@ -134,7 +179,7 @@ def _check(path: Path) -> int:
     """Read everything in a run's folder; returns the step of its state.
 
     Raises:
-        RunError, CheckpointError, OSError: if something is damaged.
+        RunError, CheckpointError, OSError, SyntaxError: if something is damaged.
     """
     run = RunDir(path)
     if not (path / "config.json").exists():
@@ -147,29 +192,9 @@ def _check(path: Path) -> int:
     state = run.load_state()
     if state is None:
         return 0
-    assert run.checkpoint_path(state["step"]).exists()
+    if not run.checkpoint_path(state["step"]).exists():
+        raise RunError(f"{path} says that it saved step {state['step']}, but there is no model")
     return state["step"]
-
-
-def read_csv(path: Path) -> list[list[str]]:
-    """Rows of a log without its column `seconds`, which no two runs share."""
-    rows = [line.split(",") for line in path.read_text().splitlines()]
-    timed = rows[0].index("seconds")
-    return [row[:timed] + row[timed + 1 :] for row in rows]
-
-
-def same_run(a: Path, b: Path) -> bool:
-    """Whether two runs left the same logs, weights, chains and random state."""
-    logs = ("metrics.csv", "evaluation.csv")
-    states = [RunDir(path).load_state() or {} for path in (a, b)]
-    ours, others = ([*s["model"].values(), *_tensors(s), torch.tensor(s["step"])] for s in states)
-    return all(read_csv(a / log) == read_csv(b / log) for log in logs) and all(
-        torch.equal(x, y) for x, y in zip(ours, others, strict=True)
-    )
-
-
-def _tensors(state: dict) -> list[Tensor]:
-    return [value for value in state.values() if isinstance(value, Tensor)]
 
 
 if __name__ == "__main__":
