@@ -15,7 +15,7 @@ import torch
 
 from train import data
 from train.config import DatasetName
-from train.data import DatasetUnavailable
+from train.data import Dataset, DatasetUnavailable
 
 TOYS = ["pinwheel", "two-moons", "ring"]
 EMBEDDED = [*((name, (2,), 10_000, 2_000) for name in TOYS), ("digits", (1, 8, 8), 1_500, 297)]
@@ -185,3 +185,15 @@ def test_real_images(name, monkeypatch):
     assert (len(dataset.train), len(dataset.test)) == (60_000, 10_000)
     assert dataset.train.dtype == torch.uint8
     assert (dataset.train.min(), dataset.train.max()) == (0, 255)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(("part", "said"), [("train", "training"), ("test", "held-out")])
+def test_a_value_that_is_not_finite_is_refused_by_its_example(part, said, value):
+    parts = {"train": torch.zeros(5, 2), "test": torch.zeros(4, 2)}
+    parts[part][3, 1] = value
+    with pytest.raises(DatasetUnavailable, match=f"toy: {said} example 3 .* not finite"):
+        Dataset("toy", **parts)
+    parts[part][1, 0] = value
+    with pytest.raises(DatasetUnavailable, match=f"{said} example 1 and 1 more"):
+        Dataset("toy", **parts)

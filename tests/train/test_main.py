@@ -6,9 +6,11 @@ import csv
 from pathlib import Path
 
 import pytest
+import torch
 
 import lebm
 from train import run_lock
+from train.data import Dataset, toys
 from train.presets import PRESETS
 from train.run_dir import End, RunDir
 
@@ -175,3 +177,17 @@ def test_digits_train_too(command):
     status, text = command("digits", *TINY, "--model.width", "1")
     assert status == 0
     assert "digits, 1500 examples, 1 iterations to go" in text
+
+
+def test_a_run_on_data_that_are_not_finite_never_begins(command, tmp_path, monkeypatch):
+    """As a generator of points with a fault would give them."""
+
+    def faulty(name, points):
+        points[17] = float("nan")
+        return Dataset(name, torch.from_numpy(points[:100]), torch.from_numpy(points[100:]))
+
+    monkeypatch.setattr(toys, "_points", faulty)
+    status, said = command("ring", *TINY)
+    assert status == 1
+    assert said.startswith("error: ring: training example 17 (counted from 0)")
+    assert list(tmp_path.iterdir()) == []

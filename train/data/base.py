@@ -27,6 +27,9 @@ class Dataset:
         labels: the class of each training and each held-out example, int64 `(n,)`, where the
             data have classes.
         anomalies: examples of a class left out of both, where one is (`hold_out`).
+
+    Raises:
+        DatasetUnavailable: if a value is not finite; the message names the example.
     """
 
     name: str
@@ -36,6 +39,18 @@ class Dataset:
     note: str = ""
     labels: tuple[Tensor, Tensor] | None = None
     anomalies: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for part, examples in (("training", self.train), ("held-out", self.test)):
+            if not examples.is_floating_point():
+                continue
+            wrong = (~examples.isfinite()).flatten(1).any(1).nonzero()[:, 0].tolist()
+            if wrong:
+                more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
+                raise DatasetUnavailable(
+                    f"{self.name}: {part} example {wrong[0]}{more} (counted from 0) has a value "
+                    "that is not finite: repair the data or leave it out"
+                )
 
     @property
     def data_shape(self) -> tuple[int, ...]:
