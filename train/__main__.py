@@ -128,7 +128,7 @@ def _prepare(
 
 def _begin(config: TrainConfig, held: ExitStack) -> Trainer:
     """The trainer of a new run."""
-    fabric = ranks.connect(config)
+    fabric = ranks.connect(config.accelerator, config.precision)
     run = ranks.first_does(fabric, lambda: RunDir.choose(config.out, preset=sys.argv[1]))
     trainer = Trainer(config, _load(config, fabric), run, _command())
 
@@ -143,9 +143,10 @@ def _begin(config: TrainConfig, held: ExitStack) -> Trainer:
 def _resume(arguments: Resume, held: ExitStack) -> Trainer:
     """The trainer of an earlier run, where that run stopped."""
     run = RunDir(arguments.run)
-    fabric = ranks.connect(run.config())
+    config = run.config()
+    fabric = ranks.connect(config.accelerator, config.precision)
     ranks.first_does(fabric, lambda: _lock(run, held))
-    config, state = run.config(), run.load_state()
+    config, state = run.config(), run.load_state()  # nobody else writes them now
     if arguments.epochs is not None:
         config = replace(config, epochs=arguments.epochs)
     if arguments.minutes is not None:
@@ -177,7 +178,7 @@ def _rewind(arguments: Rewind, held: ExitStack) -> Trainer:
     )
     seed = config.seed + 1 if arguments.seed is None else arguments.seed
     config = replace(config, seed=seed, split_seed=config.split, optimizer=optimizer)
-    fabric = ranks.connect(config)
+    fabric = ranks.connect(config.accelerator, config.precision)
     out = arguments.out or first_free(old.path)
     run = ranks.first_does(fabric, lambda: RunDir.choose(out, preset=""))
     trainer = Trainer(config, _load(config, fabric), run, _command())

@@ -23,6 +23,9 @@ DatasetName = Literal[
     "image-folder",
 ]
 
+Accelerator = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32-true", "bf16-mixed"]
+
 MethodName = Literal["lebm", "amortised", "vae", "2svae", "rae", "sri", "sri-5"]
 
 
@@ -135,9 +138,9 @@ class TrainConfig:
     """Iterations between checkpoints, each with a test reconstruction and sample pictures."""
     log_every: int = 20
     """Iterations between rows of metrics.csv."""
-    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    accelerator: Accelerator = "auto"
     """Where to compute."""
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     """bf16-mixed runs posterior chains and the generator's learning in bfloat16; prior chains and
     the learning of f_α stay in float32."""
     threads: int = 0

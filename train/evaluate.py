@@ -136,7 +136,7 @@ def _open(path: Path, load: Callable[..., data.Dataset]) -> Trainer:
     if state is None:
         raise RunError(f"{path} has saved nothing yet: train it first")
     dataset = ranks.in_turn(
-        ranks.connect(config),
+        ranks.connect(config.accelerator, config.precision),
         lambda: load(config.dataset, config.model.data_shape, config.data_root),
     )
     trainer = Trainer(config, dataset, run, command="")

@@ -31,7 +31,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.optim import Optimizer
 
-from train.config import TrainConfig
+from train.config import Accelerator, Precision
 from train.run_dir import RunError
 
 T = TypeVar("T")
@@ -70,8 +70,12 @@ def only_first_prints() -> Iterator[None]:
             yield
 
 
-def connect(config: TrainConfig) -> Fabric:
-    """Device and precision of a run, connected to the other processes that share it.
+def connect(accelerator: Accelerator, precision: Precision = "32-true") -> Fabric:
+    """Device and precision, connected to the other processes that share the work.
+
+    Args:
+        accelerator: where to compute, as in `TrainConfig`.
+        precision: of a run, as in `TrainConfig`.
 
     Raises:
         RunError: if the accelerator cannot be used here.
@@ -82,19 +86,19 @@ def connect(config: TrainConfig) -> Fabric:
     several = n_processes > 1
     try:
         fabric = Fabric(
-            accelerator=config.accelerator,
+            accelerator=accelerator,
             strategy="ddp" if several else "auto",
             devices=n_processes // machines if several else 1,
             num_nodes=machines if several else 1,
-            precision=config.precision,
+            precision=precision,
         )
         if several:
             fabric.launch()
             atexit.register(_disconnect)
     except (RuntimeError, ValueError, MisconfigurationException) as error:
         raise RunError(
-            f"--accelerator {config.accelerator} with --precision {config.precision} cannot be "
-            f"used here: {str(error).splitlines()[0]}"
+            f"--accelerator {accelerator} with --precision {precision} cannot be used here: "
+            f"{str(error).splitlines()[0]}"
         ) from error
     return fabric
 

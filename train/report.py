@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 
 from lebm.checkpoint import atomic_write
-from train import anomaly, evaluate, records
+from train import anomaly, evaluate, long_run, records
 from train.benchmark import Benchmark
 from train.contest import HEADER
 from train.records import Record, RecordError
@@ -135,6 +135,10 @@ def _benchmarked(record: Record) -> str:
     )
 
 
+def _judged(record: Record) -> str:
+    return long_run.table(record.as_type(list[long_run.Judged]))
+
+
 def _counted(record: Record) -> str:
     """A row of what was counted."""
     counts = record.as_type(dict[str, int])
@@ -147,6 +151,7 @@ _SECTIONS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "evaluate": ("Reconstruction and samples, Table 1", _evaluated),
     "anomaly": ("Anomaly detection, Table 4", _detected),
     "benchmark": ("Speed of sampling and learning", _benchmarked),
+    "long_run": ("Long chains", _judged),
     "faults": ("Faults", _counted),
 }
 

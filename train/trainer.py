@@ -67,7 +67,7 @@ class Trainer:
         self.config, self.dataset, self.run, self.command = config, dataset, run, command
         if config.threads:
             torch.set_num_threads(config.threads)
-        self.fabric = connect(config)
+        self.fabric = connect(config.accelerator, config.precision)
         torch.manual_seed(config.seed)  # the weights' initial values; nothing else draws from it
         self.rng = SharedGenerator(self.fabric.device)
         self.rng.manual_seed(config.seed)

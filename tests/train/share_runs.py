@@ -4,7 +4,7 @@
 
 Each run learns from the 50 examples of `conftest` and is measured by `train.evaluate` into
 FOLDER/measured.json, in the features that lie beside it. In a folder called "stopped" the last
-process alone asks to stop.
+process alone asks to stop. One called "lebm" has its long chains judged into FOLDER/long.json.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from train import data, evaluate
+from train import data, evaluate, long_run
 from train.data import Dataset
 from train.run_dir import RunDir
 from train.trainer import Trainer
 
 FEATURES = "untrained.pth"
-BATCH = 10  # samples at a time
+BATCH = 10  # samples or chains at a time
+LONG = {"chains": 25, "steps": 430}
 STOPPED_AT = 11  # iterations
 
 
@@ -34,7 +35,8 @@ class StopsAlone(Trainer):
 def main() -> None:
     whole = data.load("digits", (1, 8, 8))
     digits = Dataset("digits", whole.train[:50], whole.test[:16])
-    data.load, evaluate._BATCH = (lambda *_, **__: digits), BATCH
+    data.load = lambda *_, **__: digits
+    evaluate._BATCH = long_run._BATCH = BATCH
     for folder in map(Path, sys.argv[1:]):
         run = RunDir(folder)
         kind = StopsAlone if folder.name == "stopped" else Trainer
@@ -43,6 +45,8 @@ def main() -> None:
         trainer.fabric.barrier()  # the others read what the first one writes
         measures = {"features": str(folder.parent / FEATURES), "json": folder / "measured.json"}
         evaluate.run(evaluate.Options((folder,), samples=50, **measures))
+        if folder.name == "lebm":
+            long_run.run(long_run.Options((folder,), json=folder / "long.json", **LONG))
 
 
 if __name__ == "__main__":

@@ -15,16 +15,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from share_runs import BATCH, FEATURES, STOPPED_AT
+from share_runs import BATCH, FEATURES, LONG, STOPPED_AT
 from torch import Tensor
 
 from lebm import langevin
 from lebm.langevin import LangevinConfig
 from lebm.noise import SharedGenerator, drawn
 from lebm.prior import TiltedPrior
-from train import data, evaluate, records
+from train import data, evaluate, long_run, records
 from train.evaluate import Measured
 from train.features import MNISTFeatures
+from train.long_run import Judged
 from train.methods import METHODS
 from train.run_dir import RunDir
 from train.run_lock import owner
@@ -117,6 +118,21 @@ def test_measures_that_processes_share_are_those_of_one(
     for measure in alone.values.keys() - {"seconds per 1,000 samples"}:
         assert together.values[measure] == pytest.approx(alone.values[measure], rel=1e-4)
     assert together.hardware == f"2 × {alone.hardware}"
+
+
+def test_long_chains_that_processes_share_are_those_of_one(shared, monkeypatch, tmp_path):
+    monkeypatch.setattr(long_run, "_BATCH", BATCH)
+    file = tmp_path / "long.json"
+    long_run.run(long_run.Options((shared / "lebm",), json=file, accelerator="cpu", **LONG))
+    (alone,), (together,) = (
+        records.load(f).as_type(list[Judged]) for f in (file, shared / "lebm" / "long.json")
+    )
+    assert together.chains == 25
+    assert together.verdict.word == alone.verdict.word
+    for name in ("energy_shift", "norm_shift", "spread", "moved"):
+        ours, others = (getattr(judged.verdict, name) for judged in (together, alone))
+        assert ours == pytest.approx(others, rel=1e-3)
+    assert together.mixing["norm"].mean == pytest.approx(alone.mixing["norm"].mean, rel=1e-5)
 
 
 STEPS_PER_EPOCH = 15
