@@ -52,8 +52,12 @@ def run_lines(page: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(runs: Path) -> Iterator[tuple[str, int]]:
-    """A server that looks for runs in this folder, where its log goes; its address and process id.
+def serving(runs: Path, started_in: Path = ROOT) -> Iterator[tuple[str, int]]:
+    """A server that looks for runs in a folder, where its log goes; its address and process id.
+
+    Args:
+        runs: the folder.
+        started_in: the folder in which a person starts it.
 
     Raises:
         AssertionError: if it does not start within a minute, or its log holds a traceback of ours.
@@ -65,8 +69,13 @@ def serving(runs: Path) -> Iterator[tuple[str, int]]:
     with log.open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "app", "--port", str(port), "--headless"],
-            cwd=ROOT,
-            env={**os.environ, "LEBM_RUNS": str(runs), "HOME": str(runs)},
+            cwd=started_in,
+            env={
+                **os.environ,
+                "LEBM_RUNS": str(runs),
+                "HOME": str(runs),
+                "PYTHONPATH": str(ROOT),
+            },
             stdout=output,
             stderr=output,
             start_new_session=True,
