@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import run_files
+from share_runs import digits
 
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
@@ -30,17 +31,13 @@ def points() -> Dataset:
 
 @pytest.fixture
 def images() -> Dataset:
-    whole = data.load("digits", (1, 8, 8))
-    return Dataset("digits", whole.train[:50], whole.test[:16])
+    return digits()
 
 
 @pytest.fixture
 def labelled() -> Dataset:
     """80 digits with their classes, 20 of them held out."""
-    whole = data.load("digits", (1, 8, 8))
-    assert whole.labels is not None
-    labels = (whole.labels[0][:60], whole.labels[1][:20])
-    return Dataset("digits", whole.train[:60], whole.test[:20], labels=labels)
+    return digits(labelled=True)
 
 
 @pytest.fixture(scope="session")

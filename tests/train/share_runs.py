@@ -2,14 +2,17 @@
 
     torchrun --nproc-per-node 2 tests/train/share_runs.py FOLDER ...
 
-Each run learns from the 50 examples of `conftest` and is measured by `train.evaluate` into
-FOLDER/measured.json, in the features that lie beside it. In a folder called "stopped" the last
-process alone asks to stop. One called "lebm" has its long chains judged into FOLDER/long.json.
+Each run learns from the 50 examples of `conftest`, or from its examples with labels where a class
+is held out. What `train.evaluate` and `train.long_run` say of the run in the folder called "lebm"
+(of some others the former alone) is written into it, in the features that lie beside it. In the
+folder called "stopped" the last process alone asks to stop; in that called "minutes" an iteration
+takes as many seconds as the process has a number, from 1 on.
 """
 
 from __future__ import annotations
 
 import sys
+from itertools import count
 from pathlib import Path
 
 from train import data, evaluate, long_run
@@ -23,6 +26,9 @@ LONG = {"chains": 25, "steps": 430}
 STOPPED_AT = 11  # iterations
 
 
+MEASURED = ("lebm", "vae", "rae")
+
+
 class StopsAlone(Trainer):
     """Its last process asks to stop, and no other does."""
 
@@ -32,21 +38,37 @@ class StopsAlone(Trainer):
         return super()._iterate()
 
 
-def main() -> None:
+def digits(*, labelled: bool = False) -> Dataset:
     whole = data.load("digits", (1, 8, 8))
-    digits = Dataset("digits", whole.train[:50], whole.test[:16])
-    data.load = lambda *_, **__: digits
+    if not labelled:
+        return Dataset("digits", whole.train[:50], whole.test[:16])
+    labels = (whole.labels[0][:60], whole.labels[1][:20])
+    return Dataset("digits", whole.train[:60], whole.test[:20], labels=labels)
+
+
+def main() -> None:
+    for folder in map(Path, sys.argv[1:]):
+        train(RunDir(folder))
+    given = digits()
+    data.load = lambda *_, **__: given
     evaluate._BATCH = long_run._BATCH = BATCH
     for folder in map(Path, sys.argv[1:]):
-        run = RunDir(folder)
-        kind = StopsAlone if folder.name == "stopped" else Trainer
-        trainer = kind(run.config(), digits, run, "python -m train tiny")
-        trainer.fit()
-        trainer.fabric.barrier()  # the others read what the first one writes
         measures = {"features": str(folder.parent / FEATURES), "json": folder / "measured.json"}
-        evaluate.run(evaluate.Options((folder,), samples=50, **measures))
+        if folder.name in MEASURED:
+            evaluate.run(evaluate.Options((folder,), samples=50, **measures))
         if folder.name == "lebm":
             long_run.run(long_run.Options((folder,), json=folder / "long.json", **LONG))
+
+
+def train(run: RunDir) -> None:
+    config = run.config()
+    kind = StopsAlone if run.path.name == "stopped" else Trainer
+    examples = digits(labelled=config.held_out is not None)
+    trainer = kind(config, examples, run, "python -m train tiny")
+    if run.path.name == "minutes":
+        trainer._clock = count(step=1 + trainer.fabric.global_rank).__next__
+    trainer.fit()
+    trainer.fabric.barrier()  # the others read what the first one writes
 
 
 if __name__ == "__main__":

@@ -11,18 +11,20 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
-from share_runs import BATCH, FEATURES, LONG, STOPPED_AT
+from share_runs import BATCH, FEATURES, LONG, MEASURED, STOPPED_AT
 from torch import Tensor
 
 from lebm import langevin
 from lebm.langevin import LangevinConfig
 from lebm.noise import SharedGenerator, drawn
 from lebm.prior import TiltedPrior
-from train import data, evaluate, long_run, records
+from train import data, evaluate, long_run, records, scores
+from train.config import AmortisedConfig
 from train.evaluate import Measured
 from train.features import MNISTFeatures
 from train.long_run import Judged
@@ -53,6 +55,9 @@ def shared(tmp_path_factory, make_config) -> Path:
         name: make_config("digits", prior_chains=chains, posterior_chains=chains, **common)
         for name, chains in CHAINS.items()
     }
+    configs["refined"] = replace(configs["amortised"], amortised=AmortisedConfig(refine_steps=2))
+    configs["minutes"] = replace(configs["lebm"], minutes=0.2)
+    configs["held-out"] = replace(configs["persistent"], held_out=1)
     torch.manual_seed(0)
     torch.save(MNISTFeatures().state_dict(), folder / FEATURES)
     for name, config in configs.items():
@@ -84,7 +89,7 @@ def assert_same_run(ours: Path, others: Path) -> None:
         torch.testing.assert_close(a["model"][name], b["model"][name], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", [*METHODS, "short-run", "persistent"])
+@pytest.mark.parametrize("name", [*METHODS, "refined", "short-run", "persistent"])
 def test_two_processes_give_the_result_of_one_with_both_batches(
     name, shared, start, images, tmp_path
 ):
@@ -104,7 +109,26 @@ def test_a_process_that_asks_to_stop_stops_all_and_one_process_goes_on(
     assert_same_run(tmp_path / "pieces", tmp_path / "alone")
 
 
-@pytest.mark.parametrize("name", ["lebm", "vae", "rae"])
+def test_minutes_end_all_processes_at_once_by_the_slowest_clock(shared, start, images, tmp_path):
+    """Twelve seconds, of which each iteration takes the first process one and the second two."""
+    trainer = start(RunDir(shared / "minutes").config(), images, tmp_path / "alone")
+    trainer._clock = count(step=2).__next__
+    assert trainer.fit()
+    assert trainer.step == 6
+    assert_same_run(shared / "minutes", tmp_path / "alone")
+
+
+def test_a_class_held_out_is_scored_as_by_one_process(shared, start, labelled, tmp_path):
+    start(RunDir(shared / "held-out").config(), labelled, tmp_path / "alone").fit()
+    assert_same_run(shared / "held-out", tmp_path / "alone")
+    ours, others = (RunDir(path).scores() for path in (shared / "held-out", tmp_path / "alone"))
+    assert [file.name for file in ours] == [file.name for file in others] != []
+    for file, other in zip(ours, others, strict=True):
+        a, b = scores.load(file), scores.load(other)
+        assert a.total() == pytest.approx(b.total(), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", MEASURED)
 def test_measures_that_processes_share_are_those_of_one(
     name, shared, images, monkeypatch, tmp_path
 ):

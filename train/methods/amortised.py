@@ -87,7 +87,7 @@ class Amortised(Method):
         metrics |= self._describe(z_plus, z_minus)
         for optimizer in self.optimizers.values():
             optimizer.step()
-        return metrics | {"mse": mse_given_z(model, nll.detach())}
+        return metrics | self._grad_norms() | {"mse": mse_given_z(model, nll.detach())}
 
     def _learn_refined(
         self, x: Tensor, z_plus: Tensor, z_minus: Tensor, generator: torch.Generator
@@ -123,18 +123,23 @@ class Amortised(Method):
 
     @torch.no_grad()
     def _describe(self, z_plus: Tensor, z_minus: Tensor) -> dict[str, Tensor]:
-        model, norms = self.model, z_minus.norm(dim=-1)
-        f = model.prior.neg_energy
+        f, norms = self.model.prior.neg_energy, z_minus.norm(dim=-1)
         return {
             "f_gap": f(z_plus).mean() - f(z_minus).mean(),
-            "grad_norm_prior": grad_norm(model.prior),
-            "grad_norm_generator": grad_norm(model.generator),
-            "grad_norm_inference": grad_norm(self.samplers.inference),
-            "grad_norm_synthesis": grad_norm(self.samplers.synthesis),
             **latent_metrics(z_plus),
             "z_minus_norm": norms.mean(),
             "z_minus_max": norms.max(),
         }
+
+    def _grad_norms(self) -> dict[str, Tensor]:
+        """Of the gradients that the optimisers have stepped on: of the whole batch."""
+        networks = {
+            "prior": self.model.prior,
+            "generator": self.model.generator,
+            "inference": self.samplers.inference,
+            "synthesis": self.samplers.synthesis,
+        }
+        return {f"grad_norm_{name}": grad_norm(network) for name, network in networks.items()}
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
