@@ -10,7 +10,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from app import cache  # noqa: E402
+from app import cache, carry  # noqa: E402
 
 _PAGES = {
     "chains": "Chains",
@@ -27,7 +27,15 @@ _PAGES = {
 
 def _page(name: str, title: str) -> st.Page:
     url_path = name.replace("_", "-")
-    return st.Page(lambda: cache.view(name)(), title=title, url_path=url_path)
+    return st.Page(lambda: _show(name), title=title, url_path=url_path)
+
+
+def _show(name: str) -> None:
+    carry.bring(name)
+    try:
+        cache.view(name)()
+    finally:
+        carry.keep()
 
 
 st.set_page_config(page_title="Latent EBM explorer", page_icon="⛰️", layout="wide")

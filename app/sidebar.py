@@ -172,7 +172,7 @@ class Chain:
     sampler: Callable[[ModelCard], LangevinConfig]
     """Finds it on the model's card."""
     number: str
-    """Ends the keys of its number of chains, steps and step size in the address."""
+    """Ends the keys of its number of chains, steps, step size and temperature in the address."""
     habit: str
     """What the model does with it, for the help lines."""
 
@@ -194,6 +194,10 @@ def chain_settings(
         chain: which of the model's chains it is.
     """
     own, habit = chain.sampler(card), chain.habit
+    most, step_key = max(length.highest, own.n_steps), f"s{chain.number}"
+    least_size, most_size = min(1e-5, own.step_size), max(2.0, own.step_size)
+    _confine(length.key, length.lowest, most)
+    _confine(step_key, least_size, most_size)
     with st.sidebar:
         n_chains = st.select_slider(
             count.label,
@@ -206,7 +210,7 @@ def chain_settings(
         n_steps = st.number_input(
             length.label,
             min_value=length.lowest,
-            max_value=max(length.highest, own.n_steps),
+            max_value=most,
             value=own.n_steps if length.default is None else length.default,
             step=length.step,
             key=length.key,
@@ -215,12 +219,12 @@ def chain_settings(
         )
         step_size = st.number_input(
             "Step size s",
-            min_value=min(1e-5, own.step_size),
-            max_value=max(2.0, own.step_size),
+            min_value=least_size,
+            max_value=most_size,
             value=own.step_size,
             step=0.005,
             format="%.4f",
-            key=f"s{chain.number}",
+            key=step_key,
             bind="query-params",
             help="In z + s·gradient + √(2s)·noise. Too large and chains overshoot; too small and "
             f"they hardly move. This model {habit} {own.step_size:g}.",
@@ -232,7 +236,7 @@ def chain_settings(
             2.0,
             1.0,
             0.05,
-            key="T",
+            key=f"T{chain.number}",
             bind="query-params",
             help="Scales the noise's variance: 1 samples the density, 0 only climbs.",
         )
@@ -247,6 +251,13 @@ def chain_settings(
         )
         st.caption("Start: fresh noise from p₀ = N(0, I)")
     return ChainSettings(int(n_chains), int(n_steps), step_size, temperature, int(seed))
+
+
+def _confine(key: str, lowest: float, highest: float) -> None:
+    """Bring a value that another page or model left behind into this control's range."""
+    value = st.session_state.get(key)
+    if value is not None and not lowest <= value <= highest:
+        st.session_state[key] = min(max(value, lowest), highest)
 
 
 def follow_model(model_id: str, card: ModelCard, chain: Chain = PRIOR) -> None:

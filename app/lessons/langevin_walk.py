@@ -33,7 +33,7 @@ def draw() -> str:
         "Step size s",
         _STEP_SIZES,
         0.03,
-        key="s",
+        key="walk_s",
         bind="query-params",
         help="The drift grows with s, the noise with √(2s). The model was trained with 0.03.",
     )

@@ -41,7 +41,7 @@ def draw() -> str:
     adjusted = middle.toggle(
         "Metropolis",
         False,
-        key="mala",
+        key="long_mala",
         bind="query-params",
         help="Accept or refuse each step (MALA), which makes the chain exact at any step size.",
     )
@@ -52,7 +52,7 @@ def draw() -> str:
 
     most, stride = toy_chains.LONG_STEPS, toy_chains.THIN
     with right:
-        step = step_slider(most, most, key="long", stride=stride)
+        step = step_slider(most, most, key="long_k", stride=stride)
 
     @st.fragment(run_every=0.5 if job.running else None)
     def watch() -> None:

@@ -49,7 +49,7 @@ def draw() -> str:
         help="How far x may lie from g(z). The model was trained with 0.1.",
     )
     with right:
-        step = step_slider(toy_chains.POSTERIOR_STEPS, default=40, key="K1")
+        step = step_slider(toy_chains.POSTERIOR_STEPS, default=40, key="post_k")
     view = cache.computed(toy_chains.posterior, example, noise_std)
     prior = cache.computed(toy.prior_field)
     left, right = st.columns(2)

@@ -39,7 +39,7 @@ def draw() -> str:
         help="The model was trained with 0.03.",
     )
     with right:
-        step = step_slider(toy_chains.LAW_STEPS, default=10, label="Steps K", key="K")
+        step = step_slider(toy_chains.LAW_STEPS, default=10, label="Steps K", key="law_k")
     laws = cache.computed(toy_chains.laws, step_size)
     law = laws.densities[step]
     columns = st.columns(3)

@@ -35,7 +35,7 @@ def draw() -> str:
         1.5,
         1.0,
         0.1,
-        key="tilt",
+        key="lambda",
         bind="query-params",
         help="p is proportional to exp(λ f) p₀: 0 is the Gaussian, 1 the learned prior.",
     )

@@ -50,10 +50,7 @@ def page() -> None:
     job = cache.jobs().start(
         machine_id, lambda job: time_machine.build(job, machine_id, files, plane, settings)
     )
-    _watch(job, run)
-    if job.latest is not None:
-        steps = job.latest.steps.tolist()
-        show_lines(lines.time_machine(run.path, steps, settings))
+    _watch(job, run, settings)
 
 
 def _pick_run() -> tuple[Run, list[Path]]:
@@ -78,7 +75,7 @@ def _machine_id(files: list[Path], settings: ChainSettings) -> str:
     return hashlib.sha256(f"ages {versions} {settings}".encode()).hexdigest()[:16]
 
 
-def _watch(job: Job[TimeMachine], run: Run) -> None:
+def _watch(job: Job[TimeMachine], run: Run, settings: ChainSettings) -> None:
     """Wait for the chains, twice a second, then show them."""
 
     @st.fragment(run_every=0.5)
@@ -96,6 +93,7 @@ def _watch(job: Job[TimeMachine], run: Run) -> None:
         st.error(f"None of the checkpoints can be shown: {job.error}")
     elif job.latest is not None:
         _show(job.latest, run)
+        show_lines(lines.time_machine(run.path, job.latest.steps.tolist(), settings))
 
 
 def _show(machine: TimeMachine, run: Run) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from explorer import run_lines
 
 from train import run_lock
 from train.run_dir import RunDir
@@ -120,6 +121,9 @@ def test_the_time_machine_scrubs_the_density_with_the_chains(open_page: Callable
     page.wait_for_selector('output.counter[data-step="0"]')
     assert canvas.evaluate(picture) == before
     page.wait_for_url(re.compile("at=200"))
+    names = run_lines(page)
+    assert list(names["examples"]) == list(range(200, 2401, 200))
+    assert all(examples.shape == (64, 2) for examples in names["examples"].values())
 
 
 @pytest.mark.parametrize("path", ["train", "train?run=the+example", "time-machine"])

@@ -80,10 +80,10 @@ def test_the_first_step_has_nothing_before_it_and_the_last_nothing_after(open_st
     [
         ("generator", "radius", "2.0"),
         ("holes", "hole", "0.5"),
-        ("tilting", "tilt", "0.3"),
+        ("tilting", "lambda", "0.3"),
         ("langevin", "k", "17"),
         ("posterior", "example", "4"),
-        ("short-run", "K", "33"),
+        ("short-run", "law_k", "33"),
     ],
 )
 def test_the_address_sets_each_control(open_step, step, key, value) -> None:
@@ -124,7 +124,7 @@ def test_the_function_named_is_the_one_shown(lesson) -> None:
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=SLUGS)
 def test_the_code_shown_runs(open_step, lesson) -> None:
-    fast = {"updates": "3", "K0": "5", "K": "4", "k": "4", "K1": "4"}
+    fast = {"updates": "3", "K0": "5", "law_k": "4", "k": "4", "post_k": "4"}
     code = open_step(step=lesson.slug, **fast).code[0].value
     code = code.replace("n_steps=2500", "n_steps=520").replace("range(100)", "range(3)")
     names: dict = {}

@@ -74,7 +74,7 @@ def test_restarts_reconstruct_the_example_that_was_chosen(page: AppTest) -> None
 
 
 def test_the_address_sets_the_controls(page: AppTest) -> None:
-    for name, value in {"K1": "9", "seed": "4", "n1": "4", "T": "0.5", "s1": "0.01"}.items():
+    for name, value in {"K1": "9", "seed": "4", "n1": "4", "T1": "0.5", "s1": "0.01"}.items():
         page.query_params[name] = value
     settings = _run(page).settings
     assert (settings.n_steps, settings.seed, settings.n_chains) == (9, 4, 4)
@@ -83,7 +83,7 @@ def test_the_address_sets_the_controls(page: AppTest) -> None:
 
 
 def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
-    names = ("K1", "seed", "n1", "T", "s1", "step", "chain", "curve", "i", "x", "x_from", "inv")
+    names = ("K1", "seed", "n1", "T1", "s1", "step", "chain", "curve", "i", "x", "x_from", "inv")
     for name in names:
         page.query_params[name] = "../../etc/passwd"
     assert _run(page).settings.n_chains == 9

@@ -1,0 +1,41 @@
+"""From page to page in a real Chromium: what goes along, and what stays where it was set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from explorer import press
+
+SET = "model=digits&seed=5&K=33&n=16&T=0.5&mala=true"
+
+
+def _turn_to(page: Any, name: str, until: Any) -> None:
+    press(page, page.get_by_test_id("stTopNavLink").filter(has_text=name), until)
+
+
+def test_settings_go_along_and_stay_in_the_address(open_page: Callable[..., Any]) -> None:
+    page = open_page(f"?{SET}")
+    for _ in range(2):  # on the direct way, and on a detour over a page without them
+        _turn_to(page, "Compare", page.get_by_text("B is the same with"))
+        page.wait_for_url(
+            re.compile(r"compare\?(?=.*model=digits)(?=.*seed=5)(?=.*K=33)(?=.*n=16)")
+        )
+        assert page.get_by_role("spinbutton", name="Steps K").first.input_value() == "33"
+        _turn_to(page, "Learn", page.get_by_text("In the library"))
+    _turn_to(page, "Posterior", page.get_by_text("9 restarts after 100 steps"))
+    page.wait_for_url(re.compile(r"posterior\?(?=.*model=digits)(?=.*seed=5)(?!.*T=0.5)"))
+
+
+def test_lessons_keep_their_settings_to_themselves(open_page: Callable[..., Any]) -> None:
+    page = open_page("posterior?model=digits&K1=77&n1=4")
+    _turn_to(page, "Learn", page.get_by_text("In the library"))
+    press(
+        page,
+        page.get_by_role("radio", name=re.compile("Posterior")).or_(
+            page.get_by_role("button", name=re.compile("Posterior"))
+        ),
+        page.get_by_text("Which z made this x?"),
+    )
+    assert page.get_by_role("slider", name="Step k").input_value() == "40"
