@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,8 +22,11 @@ from safetensors.numpy import save as save_safetensors
 from torch import Tensor
 
 from lebm.checkpoint import atomic_write
+from lebm.model import LatentEBM
 from train.data import Dataset, to_model_range
-from train.methods import Method
+
+if TYPE_CHECKING:  # those who read scores need not wait for what trains
+    from train.methods import Method
 
 _BATCH = 128  # a fifth faster than 500 on a CPU
 #: Checkpoints that are scored and that a run's number is the mean of, the last ones.
@@ -114,10 +118,31 @@ class Scores:
         return variants | {"typicality": self.typicality()}
 
 
-def examples(dataset: Dataset) -> Tensor:
-    """What is scored: normal test examples, anomalies, and then the normal training examples."""
+def joint_terms(model: LatentEBM, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+    """The terms of -log p(x, z) up to a constant, `(n,)` each, in nats.
+
+    "reconstruction" is -log p_β(x|z), "tilt" is -f(z) where the prior has one, "base" is ½‖z‖².
+
+    Args:
+        model: the model.
+        x: examples, `(n, *data_shape)`.
+        z: their latents, `(n, latent_dim)`.
+    """
+    terms = {"reconstruction": -model.log_likelihood(x, z)}
+    if model.config.prior != "gaussian":
+        terms["tilt"] = -model.prior.neg_energy(z)
+    return terms | {"base": 0.5 * z.square().sum(-1)}
+
+
+def test_examples(dataset: Dataset) -> Tensor:
+    """Normal test examples and then the anomalies, of a data set with a class held out."""
     assert dataset.anomalies is not None
-    return torch.cat([dataset.test, dataset.anomalies, dataset.train[:REFERENCE]])
+    return torch.cat([dataset.test, dataset.anomalies])
+
+
+def examples(dataset: Dataset) -> Tensor:
+    """All that is scored: the test examples, and then normal training examples."""
+    return torch.cat([test_examples(dataset), dataset.train[:REFERENCE]])
 
 
 def score(method: Method, dataset: Dataset, *, seed: int = 0) -> Scores:
@@ -129,10 +154,9 @@ def score(method: Method, dataset: Dataset, *, seed: int = 0) -> Scores:
         seed: of what the method draws.
     """
     config, device = method.config, method.fabric.device
-    assert dataset.anomalies is not None
     assert config.held_out is not None
     generator = torch.Generator(device).manual_seed(seed)
-    scored, n_test = examples(dataset), len(dataset.test) + len(dataset.anomalies)
+    scored, n_test = examples(dataset), len(test_examples(dataset))
     parts = [
         method.anomaly_terms(to_model_range(scored[rows]).to(device), rows, generator=generator)
         for rows in torch.arange(len(scored)).split(_BATCH)

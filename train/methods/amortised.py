@@ -13,15 +13,9 @@ from lebm.amortised import AmortisedSamplers
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
 from train.config import TrainConfig
-from train.methods.base import (
-    Method,
-    count_parameters,
-    grad_norm,
-    joint_terms,
-    latent_metrics,
-    mse_given_z,
-)
+from train.methods.base import Method, count_parameters, grad_norm, latent_metrics, mse_given_z
 from train.objectives import divergence_less_log_z, generator_loss, prior_loss
+from train.scores import joint_terms
 
 
 class Amortised(Method):

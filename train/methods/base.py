@@ -160,17 +160,6 @@ def mse_given_z(model: LatentEBM, nll_given_z: Tensor) -> Tensor:
     return 2 * model.noise_std**2 * (nll_given_z - model.log_norm) / n_values
 
 
-def joint_terms(model: LatentEBM, x: Tensor, z: Tensor) -> dict[str, Tensor]:
-    """-log p(x, z) less a constant, term by term: name -> `(n,)`.
-
-    "reconstruction" is -log p_β(x|z), "tilt" is -f(z) where the prior has one, "base" is ½‖z‖².
-    """
-    terms = {"reconstruction": -model.log_likelihood(x, z)}
-    if model.config.prior != "gaussian":
-        terms["tilt"] = -model.prior.neg_energy(z)
-    return terms | {"base": 0.5 * z.square().sum(-1)}
-
-
 def latent_metrics(z_plus: Tensor) -> dict[str, Tensor]:
     """How long the posterior samples of a batch are: mean and largest norm."""
     norms = z_plus.detach().norm(dim=-1)

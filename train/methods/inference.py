@@ -8,7 +8,8 @@ from torch import Tensor
 
 from lebm import langevin
 from train.config import TrainConfig
-from train.methods.base import Method, joint_terms
+from train.methods.base import Method
+from train.scores import joint_terms
 
 
 class LangevinInference(Method):
