@@ -183,7 +183,11 @@ _CHAINS = Count()
 
 
 def chain_settings(
-    card: ModelCard, length: Length, count: Count = _CHAINS, chain: Chain = PRIOR
+    card: ModelCard,
+    length: Length,
+    count: Count = _CHAINS,
+    chain: Chain = PRIOR,
+    learned: str = "",
 ) -> ChainSettings:
     """The settings of a chain.
 
@@ -192,6 +196,8 @@ def chain_settings(
         length: the control for its length.
         count: the control for the number of chains.
         chain: which of the model's chains it is.
+        learned: name of the model's learned sampler, whose draws the chains may start from; ""
+            where there is none.
     """
     own, habit = chain.sampler(card), chain.habit
     most, step_key = max(length.highest, own.n_steps), f"s{chain.number}"
@@ -249,8 +255,29 @@ def chain_settings(
             bind="query-params",
             help="The same seed gives the same chains, on any machine.",
         )
-        st.caption("Start: fresh noise from p₀ = N(0, I)")
-    return ChainSettings(int(n_chains), int(n_steps), step_size, temperature, int(seed))
+        learned_start = _pick_start(learned)
+    return ChainSettings(
+        int(n_chains),
+        int(n_steps),
+        step_size,
+        temperature,
+        int(seed),
+        learned_start=learned_start,
+    )
+
+
+def _pick_start(learned: str) -> bool:
+    """Whether the chains start from the learned sampler of this name; "" gives no choice."""
+    wanted = bool(learned) and st.toggle(
+        "Start from the amortised sampler",
+        key="amortised",
+        bind="query-params",
+        help="This model has learned to draw latents in one pass. What Langevin steps still "
+        "change from there is what it has not learned.",
+    )
+    start = f"draws of {learned}, learned" if wanted else "fresh noise from p₀ = N(0, I)"
+    st.caption(f"Start: {start}")
+    return wanted
 
 
 def _confine(key: str, lowest: float, highest: float) -> None:

@@ -184,6 +184,24 @@ class LatentEBM(nn.Module):
         return langevin.sample(self.prior_density(), start, config, generator=generator)
 
     @torch.no_grad()
+    def learned_start(self, noise: Tensor, x: Tensor | None = None) -> Tensor:
+        """Draws of the learned samplers, `(n, latent_dim)`: of q_ψ(z), or of q_φ(z|x).
+
+        Args:
+            noise: draws of p_0, `(n, latent_dim)`, each made into one of the result.
+            x: examples, `(n, *data_shape)`, or one for all, `(1, *data_shape)`; None draws from
+                q_ψ.
+
+        Raises:
+            ValueError: if the model has no learned samplers.
+        """
+        if self.amortised is None:
+            raise ValueError("this model has no learned samplers: train one with method amortised")
+        if x is None:
+            return self.amortised.synthesis(noise)[0]
+        return self.amortised.inference(x.expand(len(noise), *x.shape[1:]), noise)[0]
+
+    @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:
         """g_β(z), the mean of p_β(x|z): `(n, latent_dim) -> (n, *data_shape)`, no gradient."""
         return self.generator(z)

@@ -36,7 +36,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class ChainRecipe:
-    """A chain from p_0 noise: the model it belongs to, and every setting of every step.
+    """A chain: the model it belongs to, and every setting of every step.
 
     A posterior chain depends on its example x, too: the recipe names it, and who runs the recipe
     brings it.
@@ -54,6 +54,8 @@ class ChainRecipe:
     """λ in p_λ ∝ exp(λ f) p_0: 1 is the model's prior, 0 the plain Gaussian."""
     example: str | None = None
     """Whose posterior is climbed, for people; None for a prior chain."""
+    learned_start: bool = False
+    """Whether the chains start at draws of the model's learned sampler, not at p_0 noise."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_chains <= MAX_CHAINS:
@@ -89,8 +91,17 @@ class ChainRecipe:
         return model.posterior_density(x.expand(self.n_chains, *x.shape[1:]))
 
     def start(self, model: LatentEBM, x: Tensor | None = None) -> State:
-        """The chains at step 0: noise from p_0 = N(0, I); x as for `density`."""
-        return langevin.init(self.density(model, x), self._noise(0, model).at(0))
+        """The chains at step 0: noise from p_0 = N(0, I), or what a learned sampler makes of it.
+
+        Args:
+            model: the model.
+            x: as for `density`.
+
+        Raises:
+            ValueError: if the model lacks the learned sampler, and as `density`.
+        """
+        density, z = self.density(model, x), self._noise(0, model).at(0)
+        return langevin.init(density, model.learned_start(z, x) if self.learned_start else z)
 
     def run(self, model: LatentEBM, x: Tensor | None = None) -> Trajectory:
         """Every step, recorded; the same numbers each time on the same machine.

@@ -4,13 +4,14 @@ from app.figures.chains import autocorrelations, energy_profile
 from app.figures.compare import overlaid_profiles
 from app.figures.curves import energy_curve, kl_curve, log_prob_curve
 from app.figures.latents import Cloud, log_partition_curve, points, projection
-from app.figures.style import FOLLOWED, GAUSSIAN, MEDIAN, OTHER, POSTERIOR, TILTED
+from app.figures.style import FOLLOWED, GAUSSIAN, LEARNED, MEDIAN, OTHER, POSTERIOR, TILTED
 from app.figures.training import CHARTS, energies_by_iteration, training_curves
 
 __all__ = [
     "CHARTS",
     "FOLLOWED",
     "GAUSSIAN",
+    "LEARNED",
     "MEDIAN",
     "OTHER",
     "POSTERIOR",

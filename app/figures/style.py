@@ -10,7 +10,7 @@ MEDIAN = TILTED = "#0072B2"
 FOLLOWED = "#D55E00"
 GAUSSIAN = "#009E73"
 POSTERIOR = "#E69F00"
-OTHER = "#CC79A7"  # the second of two that are compared
+OTHER = LEARNED = "#CC79A7"  # the second of two that are compared, such as a learned sampler
 DATA = CHAINS = "#8A8F94"
 
 

@@ -41,6 +41,8 @@ class ChainSettings:
     """Whether each step must pass the Metropolis test (MALA)."""
     tilt: float = 1.0
     """λ in p_λ ∝ exp(λ f) p_0, which the chain climbs: 1 is the model, 0 the plain Gaussian."""
+    learned_start: bool = False
+    """Whether the chains start at draws of the model's learned sampler, not at p_0 noise."""
 
     def sampler(self, n_steps: int) -> LangevinConfig:
         """The settings as the library takes them, for this many steps."""
@@ -55,6 +57,11 @@ class ChainSettings:
         if x is None:
             return model.prior_density(self.tilt)
         return model.posterior_density(x.expand(self.n_chains, *x.shape[1:]))
+
+    def start(self, model: LatentEBM, x: Tensor | None = None) -> Tensor:
+        """Where these chains start, `(n_chains, latent_dim)`; x as for `density`."""
+        noise = self.noise(model).at(0)
+        return model.learned_start(noise, x) if self.learned_start else noise
 
     @property
     def in_words(self) -> str:
@@ -107,7 +114,7 @@ class ChainRun:
         settings: ChainSettings,
         x: Tensor | None = None,
     ) -> ChainRun:
-        """A new chain from p_0 noise, `settings.n_steps` steps long (at most `step_limit`).
+        """A new chain, `settings.n_steps` steps long (at most `step_limit`).
 
         Args:
             root: from `chain_id`.
@@ -120,7 +127,7 @@ class ChainRun:
         density = settings.density(model, x)
         trajectory, arrows = tracks.walk(
             density,
-            langevin.init(density, noise.at(0)),
+            langevin.init(density, settings.start(model, x)),
             settings.sampler(0),
             noise=noise,
             frame=plane.frame,

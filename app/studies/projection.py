@@ -27,6 +27,7 @@ class Projection:
         rows: which particles are drawn, `(n,)`.
         particles: their places at every λ, `(L, n, 2)`.
         chains: places of the chains, `(T, N_CHAINS, 2)`.
+        learned: draws of the model's own sampler, `(m, 2)`; None where it has none.
         posterior: samples of the aggregate posterior, `(m, 2)`; None while there are none.
         kept: trustworthiness of p_0 and p_α in this frame, from 0 to 1: it falls with every
             point that is among a point's 15 nearest on screen but not in the latent space.
@@ -37,6 +38,7 @@ class Projection:
     rows: np.ndarray
     particles: np.ndarray
     chains: np.ndarray
+    learned: np.ndarray | None
     posterior: np.ndarray | None
     kept: float
     explained: float | None = None
@@ -59,6 +61,7 @@ def linear(view: TiltView) -> Projection:
         rows=np.arange(particles.shape[1]),
         particles=placed,
         chains=frame.transform(view.chains),
+        learned=None if view.learned is None else frame.transform(view.learned),
         posterior=None if view.posterior is None else frame.transform(view.posterior),
         kept=1.0 if planar else _kept(_fitted(particles), _fitted(placed)),
         explained=frame.explained,
@@ -78,21 +81,25 @@ def umap(job: Job[Projection], view: TiltView) -> None:
     job.progress = 0.1
     fitted = reducer.fit_transform(_fitted(particles).numpy())
     centre = fitted.mean(0)
-    placed = dict(zip((0, TILTS.index(1.0)), np.split(fitted - centre, 2), strict=True))
-    others = [view.chains.flatten(0, 1), *([] if view.posterior is None else [view.posterior])]
-    parts = dict(enumerate([*particles, *others]))
-    for i in parts.keys() - placed.keys():
+    ends = np.split(fitted - centre, 2)
+    placed: dict[object, np.ndarray] = dict(zip((0, TILTS.index(1.0)), ends, strict=True))
+    parts: dict[object, Tensor | None] = {**dict(enumerate(particles))}
+    parts |= {"chains": view.chains.flatten(0, 1)}
+    parts |= {"learned": view.learned, "posterior": view.posterior}
+    parts = {name: part for name, part in parts.items() if part is not None}
+    for name in parts.keys() - placed.keys():
         if job.should_stop():
             return
-        placed[i] = reducer.transform(parts[i].numpy()) - centre
+        placed[name] = reducer.transform(parts[name].numpy()) - centre
         job.progress = 0.3 + 0.7 * len(placed) / len(parts)
     at_tilts = np.stack([placed[i] for i in range(len(TILTS))])
     projection = Projection(
         axes=("UMAP 1", "UMAP 2"),
         rows=np.arange(view.path.particles.shape[1])[::_STRIDE],
         particles=at_tilts,
-        chains=placed[len(TILTS)].reshape(*view.chains.shape[:2], 2),
-        posterior=None if view.posterior is None else placed[len(TILTS) + 1],
+        chains=placed["chains"].reshape(*view.chains.shape[:2], 2),
+        learned=placed.get("learned"),
+        posterior=placed.get("posterior"),
         kept=_kept(_fitted(particles), _fitted(at_tilts)),
     )
     job.publish(projection, 1.0)

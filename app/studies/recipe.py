@@ -34,7 +34,15 @@ def recipe_of(
         for each, (start, end) in zip(segments, pairwise(ends), strict=True)
     )
     settings, name = segments[0].settings, None if example is None else example.name
-    return ChainRecipe(entry.id, fingerprint, settings.n_chains, parts, settings.tilt, name)
+    return ChainRecipe(
+        entry.id,
+        fingerprint,
+        settings.n_chains,
+        parts,
+        settings.tilt,
+        name,
+        settings.learned_start,
+    )
 
 
 def file_stem(recipe: ChainRecipe) -> str:
@@ -72,7 +80,9 @@ def _add_segment(script: Script, recipe: ChainRecipe, segment: Segment, *, first
     script.use("lebm", "ChainNoise", "langevin")
     if segment.adjusted:
         script.use("lebm", "mala")
-    state = "langevin.init(density, noise.at(0))" if first else "chain.state"
+    x = "" if recipe.example is None else ", x"
+    start = f"model.learned_start(noise.at(0){x})" if recipe.learned_start else "noise.at(0)"
+    state = f"langevin.init(density, {start})" if first else "chain.state"
     kernel = ", kernel=mala.adjusted(noise)" if segment.adjusted else ""
     run = f"langevin.run(density, {state}, config, noise=noise{kernel})"
     script.add(

@@ -22,7 +22,7 @@ from train import data
 TILTS = tuple(round(0.1 * i, 1) for i in range(16))
 N_PARTICLES = 1024
 MALA_STEPS = 2  # at each temperature
-N_EXAMPLES = 256
+N_EXAMPLES = N_LEARNED = 256
 N_CHAINS = 6
 MOST_STEPS = 200  # of a chain that is drawn
 _NO_DATA = (
@@ -60,6 +60,7 @@ class TiltView:
             the Chains page shows the same ones, with seed 0.
         energy: -f at the particles of every λ, `(L, n)`.
         exact: exact quantities at every λ; none unless z lies in the plane.
+        learned: draws of the model's own sampler q_ψ, `(n, latent_dim)`, if it has one.
         posterior: samples of the aggregate posterior, `(n, latent_dim)`, once there are any.
         note: why there is no posterior, a sentence.
     """
@@ -69,6 +70,7 @@ class TiltView:
     chains: Tensor
     energy: Tensor
     exact: tuple[Exact, ...] = ()
+    learned: Tensor | None = None
     posterior: Tensor | None = None
     note: str = ""
 
@@ -100,6 +102,7 @@ def build(job: Job[TiltView], model: LatentEBM, card: ModelCard) -> None:
         _chains(model, card),
         -model.prior.neg_energy(path.particles).detach(),
         exact(model) if model.config.latent_dim == 2 else (),
+        _learned(model),
     )
     job.publish(view, 0.6)
     try:
@@ -124,6 +127,12 @@ def _chains(model: LatentEBM, card: ModelCard) -> Tensor:
     density = model.prior_density()
     sampler = replace(card.prior_sampler, n_steps=min(card.prior_sampler.n_steps, MOST_STEPS))
     return langevin.run(density, langevin.init(density, noise.at(0)), sampler, noise=noise).z
+
+
+def _learned(model: LatentEBM) -> Tensor | None:
+    if model.amortised is None:
+        return None
+    return model.learned_start(ChainNoise(0, range(N_LEARNED), model.config.latent_dim).at(0))
 
 
 def _report(job: Job[TiltView], progress: float) -> None:

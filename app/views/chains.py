@@ -45,7 +45,8 @@ def page() -> None:
     if chosen is None:
         return
     entry, model, card = chosen
-    settings = chain_settings(card, _LENGTH)
+    learned = "q_ψ(z)" if model.amortised else ""
+    settings = chain_settings(card, _LENGTH, learned=learned)
     settings = replace(settings, adjusted=_metropolis("mala", settings.temperature))
     main = _main_run(entry, model, settings)
     fork = _fork_run(main, card)
@@ -71,7 +72,8 @@ def _metropolis(key: str, temperature: float) -> bool:
 def _main_run(entry: ModelEntry, model: LatentEBM, settings: ChainSettings) -> ChainRun:
     """The chain; other dynamics go on from its last step, anything else starts it anew."""
     state = st.session_state
-    root = (entry.id, entry.version, settings.n_chains, settings.n_steps, settings.seed)
+    own = (settings.n_chains, settings.n_steps, settings.seed, settings.learned_start)
+    root = (entry.id, entry.version, *own)
     if state.get(_ROOT) == root and not state.pop(_RESTART, False):
         return state[_RUNS][0].change(settings)
     past: tuple[tuple[ChainSettings, int], ...] = ()

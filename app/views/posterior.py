@@ -31,7 +31,7 @@ _PAYLOAD, _VIEW = "posterior.payload", "posterior.view"
 _SHOWN = "posterior.shown"  # run and step, in a list that exports read where there is no session
 
 _LENGTH = Length("Steps K", "K1", 1, 500, 10, "Steps after which the restarts are compared.")
-_COUNT = Count("Restarts", 9, "Chains of the same example, each from p₀ noise of its own.")
+_COUNT = Count("Restarts", 9, "Chains of the same example, each from noise of its own.")
 _ALIKE = 0.25  # of the distance between two prior samples
 
 
@@ -47,7 +47,8 @@ def page() -> None:
     if chosen is None:
         return
     entry, model, card = chosen
-    settings = chain_settings(card, _LENGTH, _COUNT, RECONSTRUCTION)
+    learned = "q_φ(z|x)" if model.amortised else ""
+    settings = chain_settings(card, _LENGTH, _COUNT, RECONSTRUCTION, learned)
     example = pick_example(entry, model.config.data_shape)
     if example is None:
         return

@@ -175,6 +175,8 @@ def _show_projection(
     clouds = {"p₀ = N(0, I)": cloud(drawn.particles[0], figures.GAUSSIAN)}
     if drawn.posterior is not None:
         clouds["aggregate posterior"] = cloud(drawn.posterior, figures.POSTERIOR)
+    if drawn.learned is not None:
+        clouds["q<sub>ψ</sub>, learned sampler"] = cloud(drawn.learned, figures.LEARNED)
     clouds[f"p<sub>λ</sub>, λ = {tilt_now}"] = cloud(
         drawn.particles[i],
         figures.TILTED,

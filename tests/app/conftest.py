@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,18 @@ from lebm.model import LatentEBM, ModelConfig
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
 SAMPLER = LangevinConfig(n_steps=6, step_size=0.05)
 POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
+AMORTISED = replace(IMAGES, amortised=True)
 
 
 @pytest.fixture
 def build() -> Callable[[ModelConfig], LatentEBM]:
     def _build(config: ModelConfig) -> LatentEBM:
         torch.manual_seed(0)
-        return LatentEBM(config).requires_grad_(False)
+        model = LatentEBM(config).requires_grad_(False)
+        if model.amortised is not None:  # a flow begins as the identity
+            for parameter in model.amortised.synthesis.parameters():
+                torch.nn.init.normal_(parameter, std=0.5)
+        return model
 
     return _build
 

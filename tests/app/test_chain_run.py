@@ -169,3 +169,19 @@ def test_acceptance_counts_the_tested_steps_alone(build: Build) -> None:
     moved = np.abs(np.diff(tested.trajectory.z.numpy(), axis=0)).any(-1)[10:]
     np.testing.assert_allclose(share[-1], moved.mean(0))
     assert 0 < share[-1].mean() < 1
+
+
+def test_chains_may_start_from_the_learned_samplers(build: Build) -> None:
+    """Each from the draw that its own noise makes; the noise of later steps is the same."""
+    model = build(replace(IMAGES, amortised=True))
+    settings = replace(SETTINGS, n_steps=3, learned_start=True)
+    x = model.generate(torch.ones(1, 4))
+    noise = settings.noise(model).at(0)
+    prior = _start(model, settings)
+    assert torch.equal(prior.trajectory.z[0], model.learned_start(noise))
+    posterior = ChainRun.start("b", model, prior.plane, settings, x)
+    assert torch.equal(posterior.trajectory.z[0], model.learned_start(noise, x))
+    for run in (prior, posterior):
+        assert (run.trajectory.z[0] - noise).norm(dim=1).min() > 0.05
+        assert run.noise.seed == settings.seed
+        assert run.n_taken == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -206,3 +207,19 @@ def test_the_lines_to_copy_make_the_chains_that_are_shown(page: AppTest) -> None
     exec(page.code[0].value, names)
     torch.testing.assert_close(names["chain"].z, run.trajectory.z, rtol=0, atol=1e-4)
     torch.testing.assert_close(names["examples"], run.model.generate(run.trajectory.z[12]))
+
+
+def test_restarts_may_start_from_the_inference_network(
+    page: AppTest, save_run: Callable[..., Path]
+) -> None:
+    config = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
+    save_run("learned", replace(config, amortised=True))
+    page.query_params["model"] = "runs/learned"
+    plain = _run(page)
+    assert not plain.settings.learned_start
+    page.sidebar.toggle(key="amortised").set_value(True)
+    learned = _run(page)
+    noise = plain.trajectory.z[0]
+    start = learned.model.learned_start(noise, learned.x)
+    assert torch.equal(learned.trajectory.z[0], start)
+    assert any("draws of q_φ(z|x), learned" in caption.value for caption in page.caption)

@@ -227,3 +227,34 @@ def test_the_tilt_slider_shows_each_prior(app: AppTest, name: str) -> None:
     assert not page.exception
     assert page.metric[0].value == "0.00 ± 0.00"
     assert page.metric[2].value == "100.0%"
+
+
+def _amortised(save_run: Callable[..., Path]) -> None:
+    config = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
+    save_run("learned", replace(config, amortised=True))
+
+
+def test_chains_start_from_the_learned_sampler_on_request(
+    app: AppTest, save_run: Callable[..., Path]
+) -> None:
+    _amortised(save_run)
+    app.query_params["model"] = "runs/learned"
+    plain = _run(app.run())
+    app.sidebar.toggle(key="amortised").set_value(True)
+    learned = _run(app.run())
+    start = learned.model.learned_start(plain.trajectory.z[0])
+    assert torch.equal(learned.trajectory.z[0], start)
+    assert learned.n_taken == plain.n_taken
+    assert any("draws of q_ψ(z), learned" in caption.value for caption in app.caption)
+
+
+def test_the_address_asks_for_the_learned_sampler_where_there_is_one(
+    app: AppTest, save_run: Callable[..., Path]
+) -> None:
+    _amortised(save_run)
+    app.query_params["amortised"] = "true"
+    app.query_params["model"] = "runs/learned"
+    assert _run(app.run()).settings.learned_start
+    app.sidebar.selectbox(key="model").set_value("digits")
+    assert not _run(app.run()).settings.learned_start
+    assert not [toggle for toggle in app.toggle if toggle.key == "amortised"]

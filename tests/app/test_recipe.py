@@ -14,7 +14,7 @@ from app.studies.examples import Example
 from app.studies.export import Film
 from app.studies.frame import latent_plane
 from app.studies.recipe import lines, recipe_of
-from lebm import LatentEBM, ModelCard, ModelConfig, load, zoo
+from lebm import LatentEBM, ModelCard, ModelConfig, load, save, zoo
 from lebm.langevin import LangevinConfig
 from lebm.recipe import ChainRecipe, Segment, fingerprint
 
@@ -143,3 +143,19 @@ def test_the_lines_make_the_same_posterior_chain(
     torch.testing.assert_close(names["x"], example.x, **within)
     torch.testing.assert_close(names["chain"].z, run.trajectory.z, **within)
     torch.testing.assert_close(names["examples"], model.generate(names["chain"].z[4]))
+
+
+def test_the_lines_start_from_the_learned_sampler_where_the_chain_did(
+    build, tmp_path, monkeypatch
+) -> None:
+    model = build(ModelConfig(4, (1, 8, 8), width=2, prior_hidden=8, amortised=True))
+    plane = latent_plane(model, SETTINGS.sampler(6))
+    chain = ChainRun.start("root", model, plane, replace(SETTINGS, learned_start=True))
+    sampler = SETTINGS.sampler(6)
+    path = tmp_path / "mine.safetensors"
+    save(path, model, ModelCard("mine", sampler, sampler, sampler))
+    monkeypatch.chdir(tmp_path)
+    entry = ModelEntry("upload/mine.safetensors", "", path, 0)
+    recipe = recipe_of(chain.segments, chain.n_taken, entry, fingerprint(model))
+    names = exec_lines(lines(recipe, entry, step=6))
+    torch.testing.assert_close(names["chain"].z, chain.trajectory.z)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from app.jobs import Job
-from app.studies import tilt
+from app.studies import projection, tilt
 from app.studies.frame import Frame
 from app.studies.tilt import TiltView
 from lebm import langevin, zoo
@@ -142,3 +143,13 @@ def test_the_chains_are_those_of_the_chains_page(build: Build) -> None:
     chains = langevin.run(density, langevin.init(density, noise.at(0)), SAMPLER, noise=noise)
     torch.testing.assert_close(view.chains, chains.z[:, : tilt.N_CHAINS])
     assert view.energy.shape == (len(tilt.TILTS), tilt.N_PARTICLES)
+
+
+def test_a_learned_sampler_brings_its_draws(build: Build) -> None:
+    model = build(replace(POINTS, amortised=True))
+    view = _view(model, "nothing of the kind")
+    noise = ChainNoise(0, range(tilt.N_LEARNED), 2).at(0)
+    assert torch.equal(view.learned, model.learned_start(noise))
+    drawn = projection.linear(view)
+    np.testing.assert_array_equal(drawn.learned, view.learned.numpy())
+    assert projection.linear(_view(build(POINTS), "nothing of the kind")).learned is None

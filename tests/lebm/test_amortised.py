@@ -75,6 +75,16 @@ def test_inference_draws_from_the_gaussian_that_it_states(shape, rng):
     torch.testing.assert_close(network.mean(x), mean)
 
 
+def test_starts_are_draws_of_the_samplers(make_model, noise):
+    model = make_model(latent_dim=2, amortised=True)
+    x = torch.ones(1, 4, dtype=torch.float64)
+    expected = model.amortised.inference(x.expand(40, -1), noise)[0]
+    assert torch.equal(model.learned_start(noise, x), expected)
+    assert torch.equal(model.learned_start(noise), model.amortised.synthesis(noise)[0])
+    with pytest.raises(ValueError, match="no learned samplers"):
+        make_model().learned_start(noise)
+
+
 def test_learned_samplers_leave_the_rest_of_the_model_as_it_is(make_model):
     """A seed gives every method the same prior and generator."""
     plain, amortised = make_model(), make_model(amortised=True)

@@ -150,3 +150,25 @@ def test_an_example_is_given_to_posterior_recipes_alone(model):
         posterior.run(model)
     with pytest.raises(ValueError, match=r"x must be \(1, 4\), not \(4,\)"):
         posterior.run(model, torch.zeros(4))
+
+
+def test_chains_from_the_learned_sampler_come_back(make_model):
+    model = make_model(latent_dim=3, data_shape=(4,), amortised=True).float().requires_grad_(False)
+    for parameter in model.amortised.synthesis.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    recipe = replace(recipe_for(model, PLAIN), learned_start=True)
+    again = ChainRecipe.from_json(recipe.to_json()).run(model)
+    start = model.learned_start(ChainNoise(3, range(5), 3).at(0))
+    assert torch.equal(again.z[0], start)
+    assert not torch.equal(again.z[0], recipe_for(model, PLAIN).run(model).z[0])
+
+
+def test_a_model_without_learned_samplers_says_so(model):
+    with pytest.raises(ValueError, match="no learned samplers"):
+        replace(recipe_for(model, PLAIN), learned_start=True).run(model)
+
+
+def test_a_recipe_from_before_learned_samplers_is_read(model):
+    text = recipe_for(model, PLAIN).to_json().replace(',"learned_start":false', "")
+    assert "learned_start" not in text
+    assert ChainRecipe.from_json(text) == recipe_for(model, PLAIN)
