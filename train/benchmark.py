@@ -42,6 +42,9 @@ _MNIST = PRESETS["mnist"][1]
 ITERATIONS: dict[str, TrainConfig] = {
     "short run": replace(_MNIST, posterior_sampler=_SHORT_RUN, posterior_chains="short-run"),
     "persistent": _MNIST,
+    "amortised beside plain short run": replace(
+        _MNIST, method="amortised", posterior_sampler=_SHORT_RUN
+    ),
     "VAE beside plain short run": replace(_MNIST, method="vae", posterior_sampler=_SHORT_RUN),
 }
 

@@ -60,7 +60,9 @@ def test_a_weight_outside_its_range_is_named(name, value):
         RAEConfig(**{name: value})
 
 
-@pytest.mark.parametrize("changes", [{"prior": "gaussian"}, {"latent_layers": 2}])
+@pytest.mark.parametrize(
+    "changes", [{"prior": "gaussian"}, {"latent_layers": 2}, {"amortised": True}]
+)
 def test_what_the_method_chooses_cannot_be_set(changes, make_config):
     model = ModelConfig(latent_dim=2, data_shape=(2,), **changes)
     with pytest.raises(ValueError, match="chosen by the method"):

@@ -72,21 +72,27 @@ class Amortised(Method):
         inference = divergence_less_log_z(model.prior, z_plus, log_q_plus).mean()
         synthesis = divergence_less_log_z(model.prior, z_minus, log_q_minus).mean()
         loss = nll + inference - synthesis  # -Δ
-        loss.backward()
+        refines = self.config.amortised.refine_steps > 0
+        loss.backward(inputs=list(self.samplers.parameters()) if refines else None)
         z_plus, z_minus = z_plus.detach(), z_minus.detach()
-        if self.config.amortised.refine_steps:
+        if refines:
             z_plus, z_minus, nll = self._learn_refined(x, z_plus, z_minus, generator)
-        metrics = {"objective": -loss.detach(), "inference": inference.detach()}
-        metrics |= {"synthesis": synthesis.detach(), "nll_given_z": nll.detach()}
-        metrics |= self._describe(z_plus, z_minus)
+        metrics = {
+            "objective": -loss.detach(),
+            "inference_divergence": inference.detach(),
+            "synthesis_divergence": synthesis.detach(),
+            "nll_given_z": nll.detach(),
+            **self._describe(z_plus, z_minus),
+            "mse": mse_given_z(model, nll.detach()),
+        }
         for optimizer in self.optimizers.values():
             optimizer.step()
-        return metrics | self._grad_norms() | {"mse": mse_given_z(model, nll.detach())}
+        return metrics | self._grad_norms()
 
     def _learn_refined(
         self, x: Tensor, z_plus: Tensor, z_minus: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Put the gradients of eq. 7 and 8 at refined draws in the place of those of Δ.
+        """The gradients of α and β by eq. 7 and 8 at refined draws.
 
         Returns:
             z⁺ and z⁻, refined, and the mean of -log p_β(x|z⁺).
@@ -94,8 +100,6 @@ class Amortised(Method):
         model = self.model
         z_plus = self._refine_posterior(x, z_plus, generator)
         z_minus = self._refine_prior(z_minus, generator)
-        for network in (model.prior, model.generator):
-            network.zero_grad()
         prior_loss(model.prior, z_plus, z_minus).backward()
         with self.fabric.autocast():
             nll = generator_loss(model, x, z_plus)
