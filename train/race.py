@@ -12,22 +12,20 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 import torch
 import tyro
 from torch import Tensor
 
 from lebm.langevin import LangevinConfig
-from train import cards, data, evaluation, features, run_lock
+from train import cards, data, evaluation, features, records, run_lock
 from train.config import AmortisedConfig, TrainConfig
 from train.frechet import frechet_distance
 from train.pictures import quantise
 from train.presets import PRESETS
-from train.race_record import Point, Record, save, table
+from train.race_record import Point, Race, save, table
 from train.run_dir import RunDir, RunError
 from train.trainer import DivergedRun, Trainer
 
@@ -35,6 +33,7 @@ Contestant = Literal["short-run", "persistent", "replay", "amortised", "warm-sta
 
 _BATCH = 250
 _NEVER = 10**9  # iterations and epochs beyond any race's minutes
+_SETTINGS = ("preset", "seed", "test_examples", "samples", "distance")  # that points share
 
 
 def _short_run(preset: TrainConfig) -> TrainConfig:
@@ -91,8 +90,9 @@ class Options:
     """The race's folder: a run for each contestant, race.json, race.md and race.svg."""
     seed: int = 0
     """Of weights, order of the data, chains and samples."""
-    threads: int = 0
-    """CPU threads; 0 leaves the choice to torch."""
+    threads: int = 1
+    """CPU threads. With one, minutes are the processor's, so that other programs on the machine
+    cost no contestant anything; 0 leaves the choice to torch, and the clock is the wall's."""
     data_root: Path | None = None
     """Folder with the data, as for `python -m train`."""
 
@@ -112,13 +112,14 @@ def main() -> int:
     try:
         options = tyro.cli(Options, prog="python -m train.race", description=__doc__)
         with run_lock.hold(options.out):
-            record = run(options)
-        print(f"\n{table(record)}\n\nwritten: {options.out}/race.json, race.md, race.svg")
+            race = run(options)
+        print(f"\n{table(race)}\n\nwritten: {options.out}/race.json, race.md, race.svg")
     except (
         ValueError,
         OSError,
         data.DatasetUnavailable,
         features.FeaturesUnavailable,
+        records.RecordError,
         RunError,
     ) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -129,30 +130,33 @@ def main() -> int:
     return 0
 
 
-def run(options: Options) -> Record:
+def run(options: Options) -> Race:
     """Race from wherever the folder stands to `options.minutes`.
 
     Raises:
         RunError: if the folder holds another race, or cannot be written.
+        RecordError: if its race.json is damaged.
     """
+    if options.threads:
+        torch.set_num_threads(options.threads)
     preset = PRESETS[options.preset][1]
     dataset = data.load(preset.dataset, preset.model.data_shape, options.data_root)
     extractor = _extractor(options.features)
-    record = _open(options, extractor)
+    race = _open(options, extractor)
     for turn in range(1, int(options.minutes / options.every + 1e-9) + 1):
         for name in options.contestants:
-            points, mark = record.points.setdefault(name, []), turn * options.every
-            if name in record.ended or (points and points[-1].minutes >= mark):
+            points, mark = race.points.setdefault(name, []), turn * options.every
+            if name in race.ended or (points and points[-1].minutes >= mark):
                 continue
             try:
                 trainer = _advance(name, options, dataset, mark)
             except DivergedRun as error:
-                record.ended[name] = str(error)
+                race.ended[name] = str(error)
             else:
                 points.append(_measure(trainer, options, extractor))
-            save(record, options.out)
-            print(f"{name}: {record.ended.get(name) or points[-1]}", flush=True)
-    return record
+            save(race, options.out, _device())
+            print(f"{name}: {race.ended.get(name) or points[-1]}", flush=True)
+    return race
 
 
 def _extractor(name: str) -> features.Features | None:
@@ -167,34 +171,31 @@ def _extractor(name: str) -> features.Features | None:
         return None
 
 
-def _open(options: Options, extractor: features.Features | None) -> Record:
-    """The record in the folder, or a new one."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    new = Record(
+def _open(options: Options, extractor: features.Features | None) -> Race:
+    """The race in the folder, or a new one."""
+    new = Race(
         preset=options.preset,
         seed=options.seed,
         test_examples=options.test_examples,
         samples=options.samples,
         distance=extractor.label if extractor else "",
-        hardware=cards.hardware(device),
-        date=str(date.today()),
     )
     path = options.out / "race.json"
     if not path.exists():
         return new
-    try:
-        old = msgspec.json.decode(path.read_bytes(), type=Record)
-    except msgspec.DecodeError as error:
-        raise RunError(f"{path} is damaged: choose another --out") from error
-    for name in ("preset", "seed", "test_examples", "samples", "distance", "hardware"):
-        if getattr(old, name) != getattr(new, name):
-            raise RunError(
-                f"{options.out} holds a race with {name} {getattr(old, name)!r}, not "
-                f"{getattr(new, name)!r}: choose another --out"
-            )
+    record = records.load(path)
+    old, here = record.as_type(Race), cards.hardware(_device())
+    differ = {n: (getattr(old, n), getattr(new, n)) for n in _SETTINGS}
+    differ["hardware"] = (record.hardware, here)
+    for name, (then, now) in differ.items():
+        if then != now:
+            what = f"a race with {name} {then!r}, not {now!r}"
+            raise RunError(f"{options.out} holds {what}: choose another --out")
     return old
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _advance(name: Contestant, options: Options, dataset: data.Dataset, minutes: float) -> Trainer:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
+import torch
 
 from lebm.checkpoint import atomic_write
+from train import records
 from train.curves import Panel, svg
 from train.run_dir import RunError
 
@@ -33,8 +34,8 @@ class Point:
 
 
 @dataclass(slots=True)
-class Record:
-    """A race as far as it has been run: race.json."""
+class Race:
+    """A race as far as it has been run: the results in race.json."""
 
     preset: str
     seed: int
@@ -42,53 +43,53 @@ class Record:
     samples: int
     distance: str
     """What the distance is called; empty where none was measured."""
-    hardware: str
-    date: str
     points: dict[str, list[Point]] = field(default_factory=dict)
     """Contestant -> its points, in order."""
     ended: dict[str, str] = field(default_factory=dict)
     """Contestant -> why it did not go on."""
 
 
-def save(record: Record, out: Path) -> None:
+def save(race: Race, out: Path, device: torch.device) -> None:
     """Replace race.json, race.md and race.svg.
 
     Raises:
         RunError: if one cannot be written; the old one is then untouched.
     """
-    files = {"race.json": msgspec.json.format(msgspec.json.encode(record)) + b"\n"}
-    files["race.md"] = f"{table(record)}\n".encode()
-    files["race.svg"] = figure(record).encode()
-    for name, content in files.items():
-        try:
-            atomic_write(out / name, content)
-        except OSError as error:
-            raise RunError(f"{out / name} cannot be written: {error.strerror}") from error
+    try:
+        records.save(out / "race.json", "race", race, device)
+        atomic_write(out / "race.md", f"{table(race)}\n".encode())
+        atomic_write(out / "race.svg", figure(race).encode())
+    except OSError as error:
+        raise RunError(f"{out} cannot be written: {error.strerror}") from error
 
 
-def table(record: Record) -> str:
+def table(race: Race) -> str:
     """The race as Markdown: where each contestant stands and when it was as good as the first.
 
     The last two columns name the minutes of the first measurement that is as good as the last one
     of the contestant in the first row.
     """
-    lines = [f"{record.preset}, seed {record.seed}, {record.hardware}, {record.date}", ""]
-    first = next(iter(record.points.values()), [])
+    lines = [
+        f"{race.preset}, seed {race.seed}; {race.test_examples:,} held-out examples reconstructed, "
+        f"{race.samples:,} samples on each side of a distance",
+        "",
+    ]
+    first = next(iter(race.points.values()), [])
     header = ["", "minutes", "iterations", "test MSE", "minutes to the first row's"]
-    if record.distance:
-        header += [record.distance, "minutes to the first row's"]
+    if race.distance:
+        header += [race.distance, "minutes to the first row's"]
     rows = [header, ["---"] * len(header)]
-    for name, points in record.points.items():
+    for name, points in race.points.items():
         if not points:
             continue
         last = points[-1]
         row = [name, f"{last.minutes:.1f}", f"{last.iterations:,}", f"{last.test_mse:.4g}"]
         row.append(_reached(points, lambda p: p.test_mse, first))
-        if record.distance:
+        if race.distance:
             row += [_shown(last.distance), _reached(points, lambda p: p.distance, first)]
         rows.append(row)
     lines += [f"| {' | '.join(row)} |" for row in rows]
-    lines += ["", *(f"{name}: {why}" for name, why in record.ended.items())]
+    lines += ["", *(f"{name}: {why}" for name, why in race.ended.items())]
     return "\n".join(lines).rstrip()
 
 
@@ -104,18 +105,18 @@ def _reached(
     return "not reached"
 
 
-def figure(record: Record) -> str:
+def figure(race: Race) -> str:
     """Test error and distance over minutes, as SVG."""
     x = "minutes of learning"
-    error = {n: [(p.minutes, p.test_mse) for p in ps] for n, ps in record.points.items() if ps}
+    error = {n: [(p.minutes, p.test_mse) for p in ps] for n, ps in race.points.items() if ps}
     panels = [Panel("Reconstruction of held-out examples", x, "test MSE", error)]
-    if record.distance:
+    if race.distance:
         far = {
             n: [(p.minutes, p.distance) for p in ps if p.distance]
-            for n, ps in record.points.items()
+            for n, ps in race.points.items()
             if ps
         }
-        panels.append(Panel("Samples of the prior", x, record.distance, far))
+        panels.append(Panel("Samples of the prior", x, race.distance, far))
     return svg([panel for panel in panels if any(panel.curves.values())])
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 
 from lebm.checkpoint import atomic_write
-from train import anomaly, evaluate, long_run, records
+from train import anomaly, evaluate, long_run, race_record, records
 from train.benchmark import Benchmark
 from train.contest import HEADER
 from train.records import Record, RecordError
@@ -72,7 +72,11 @@ def main(folder: Path = FOLDER, page: Path = PAGE) -> int:
         The exit status.
     """
     try:
-        atomic_write(page, text([records.load(path) for path in sorted(folder.glob("*.json"))]))
+        found = [records.load(path) for path in sorted(folder.glob("*.json"))]
+        written = text(found)
+        for name, drawn in figures(found).items():
+            atomic_write(page.parent / name, drawn.encode())
+        atomic_write(page, written)
     except (RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -101,6 +105,22 @@ def render(record: Record) -> str:
     """A record with where it comes from, in Markdown."""
     _, show = _SECTIONS[record.kind]
     return f"{record}\n\n{show(record)}\n"
+
+
+def figures(found: list[Record]) -> dict[str, str]:
+    """What the page shows beside its text: file name -> SVG."""
+    races = [record.as_type(race_record.Race) for record in found if record.kind == "race"]
+    return {_figure_of(race): race_record.figure(race) for race in races}
+
+
+def _figure_of(race: race_record.Race) -> str:
+    return f"results/race-{race.preset}-seed{race.seed}.svg"
+
+
+def _raced(record: Record) -> str:
+    race = record.as_type(race_record.Race)
+    curves = f"![Test error and distance of samples over minutes]({_figure_of(race)})"
+    return f"{race_record.table(race)}\n\n{curves}"
 
 
 def _evaluated(record: Record) -> str:
@@ -153,6 +173,7 @@ _SECTIONS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "benchmark": ("Speed of sampling and learning", _benchmarked),
     "long_run": ("Long chains", _judged),
     "faults": ("Faults", _counted),
+    "race": ("Who learns faster", _raced),
 }
 
 

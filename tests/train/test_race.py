@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from itertools import pairwise
@@ -11,10 +10,11 @@ from typing import get_args
 
 import pytest
 
-from train import race
+from train import race, records
 from train.presets import PRESETS
 from train.race import CONTESTANTS, Contestant, Options
-from train.race_record import Point, Record, table
+from train.race_record import Point, Race, table
+from train.records import RecordError
 from train.run_dir import RunDir, RunError
 
 SECOND = 1 / 60
@@ -54,8 +54,9 @@ def test_a_race_ends_when_each_has_had_its_minutes(tmp_path, capsys):
         state = RunDir(tmp_path / name).load_state()
         assert state is not None
         assert state["step"] == points[-1].iterations
-    written = json.loads((tmp_path / "race.json").read_text())
-    assert written["points"]["vae"][-1]["iterations"] == record.points["vae"][-1].iterations
+    written = records.load(tmp_path / "race.json")
+    assert written.kind == "race"
+    assert written.as_type(Race) == record
     assert "| vae |" in (tmp_path / "race.md").read_text()
     assert (tmp_path / "race.svg").read_text().startswith("<svg")
     assert capsys.readouterr().out.count("iterations") == sum(map(len, record.points.values()))
@@ -87,7 +88,7 @@ def test_another_race_in_the_folder_is_not_mixed_in(tmp_path):
     with pytest.raises(RunError, match="holds a race with seed 0, not 1: choose another --out"):
         race.run(small(tmp_path, seed=1))
     (tmp_path / "race.json").write_text("{")
-    with pytest.raises(RunError, match="damaged"):
+    with pytest.raises(RecordError, match="no record"):
         race.run(small(tmp_path))
 
 
@@ -111,7 +112,7 @@ def test_who_diverges_is_out_and_the_others_go_on(tmp_path, monkeypatch):
 def test_the_table_says_when_each_was_as_good_as_the_first():
     slow = [Point(m, 10 * m, 0.1 / m, 100.0 / m) for m in (1, 2, 4)]
     fast = [Point(m, 30 * m, 0.06 / m, 300.0 / m) for m in (1, 2, 4)]
-    record = Record("mnist", 0, 100, 500, "far", "one core", "today", {"a": slow, "b": fast})
+    record = Race("mnist", 0, 100, 500, "far", {"a": slow, "b": fast})
     a, b = (line for line in table(record).splitlines() if line[:4] in ("| a ", "| b "))
     assert a.split(" | ")[3:] == ["0.025", "4", "25", "4 |"]
     assert b.split(" | ")[3:] == ["0.015", "4", "75", "not reached |"]

@@ -10,6 +10,7 @@ from train.benchmark import Benchmark
 from train.contest import Row
 from train.evaluate import Measured
 from train.precision import Precision
+from train.race_record import Point, Race, figure, table
 
 CPU = torch.device("cpu")
 
@@ -37,6 +38,19 @@ def test_a_benchmark_is_its_table(tmp_path):
     page = (tmp_path / "page.md").read_text()
     assert str(row) in page
     assert "torch 2.14; medians of 3" in page
+
+
+def test_a_race_is_its_table_and_its_curves(tmp_path):
+    points = {"short-run": [Point(1.0, 9, 0.02, 50.0)], "vae": [Point(1.0, 20, 0.01, None)]}
+    race = Race("mnist", 3, 100, 500, "far", points, {"vae": "diverged at step 21"})
+    (tmp_path / "results").mkdir()
+    records.save(tmp_path / "results" / "a.json", "race", race, CPU)
+    assert report.main(tmp_path / "results", tmp_path / "page.md") == 0
+    page = (tmp_path / "page.md").read_text()
+    assert table(race) in page
+    assert "vae: diverged" in page
+    assert "(results/race-mnist-seed3.svg)" in page
+    assert (tmp_path / "results" / "race-mnist-seed3.svg").read_text() == figure(race)
 
 
 @pytest.mark.parametrize(
