@@ -10,7 +10,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from app import cache, carry  # noqa: E402
+from app import address, cache, carry  # noqa: E402
 
 _PAGES = {
     "chains": "Chains",
@@ -31,6 +31,7 @@ def _page(name: str, title: str) -> st.Page:
 
 
 def _show(name: str) -> None:
+    address.drop_infinite()
     carry.bring(name)
     try:
         cache.view(name)()

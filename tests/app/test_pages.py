@@ -131,6 +131,15 @@ def test_nonsense_in_the_address_falls_back(app: AppTest) -> None:
     assert _run(app.run()).settings.n_chains == 64
 
 
+@pytest.mark.parametrize("endless", ["1e400", "-inf", "Infinity"])
+def test_infinite_numbers_in_the_address_fall_back(app: AppTest, endless: str) -> None:
+    for name in ("K", "seed", "s", "T", "fseed", "step"):
+        app.query_params[name] = endless
+    app.query_params["n"] = "16"
+    run = _run(app.run())
+    assert (run.settings.seed, run.settings.n_chains) == (0, 16)
+
+
 def test_a_run_can_be_chosen_and_brings_its_own_sampler(
     app: AppTest, save_run: Callable[..., Path]
 ) -> None:
