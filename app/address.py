@@ -1,10 +1,29 @@
-"""The page's address as it comes, from anybody."""
+"""What the page's address says beside its controls' values; it may come from anybody."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import streamlit as st
+
+
+def number(name: str, default: int) -> int:
+    """The whole number of at most six digits that the address names so."""
+    text = st.query_params.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 7 else default
+
+
+def write(values: Mapping[str, object]) -> None:
+    """Have the address say these; None and an empty text are left out of it."""
+    for name, value in values.items():
+        text = "" if value is None else str(value)
+        if text == st.query_params.get(name, ""):
+            continue
+        if text:
+            st.query_params[name] = text
+        else:
+            del st.query_params[name]
 
 
 def drop_infinite() -> None:

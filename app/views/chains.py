@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import cache
+from app import address, cache
 from app.exports import take_away
 from app.models import ModelEntry
 from app.player import player
@@ -79,10 +79,11 @@ def _main_run(entry: ModelEntry, model: LatentEBM, settings: ChainSettings) -> C
     past: tuple[tuple[ChainSettings, int], ...] = ()
     if _ROOT not in state:  # the address speaks when the page is first opened
         past = history.parse(st.query_params.get("before", ""), settings)
-        state[_FORK_AT] = _number("fork")
+        at = address.number("fork", -1)
+        state[_FORK_AT] = None if at < 0 else at
         state[_VIEW] = View(
-            step=_number("step", settings.n_steps),
-            chain=_number("chain", 0),
+            step=address.number("step", settings.n_steps),
+            chain=address.number("chain", 0),
             curve=st.query_params.get("curve", ""),
         )
     else:
@@ -92,12 +93,6 @@ def _main_run(entry: ModelEntry, model: LatentEBM, settings: ChainSettings) -> C
     first = past[0][0] if past else settings
     run = ChainRun.start(chain_id(entry, first), model, cache.latent_plane(entry), first)
     return history.replay(run, past, settings).advance(state[_VIEW].step)
-
-
-def _number(name: str, default: int | None = None) -> int | None:
-    """The whole number that the address names so."""
-    text = st.query_params.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 7 else default
 
 
 def _fork_run(main: ChainRun, card: ModelCard) -> ChainRun | None:
@@ -227,7 +222,7 @@ def _remember_view() -> None:
     seen = st.session_state[_PLAYER].view
     st.session_state[_VIEW] = View(int(seen["step"]), int(seen["chain"]), str(seen["curve"]))
     _send([run.n_taken + 1 for run in st.session_state[_RUNS]])
-    st.query_params.update({name: str(v) for name, v in asdict(st.session_state[_VIEW]).items()})
+    address.write(asdict(st.session_state[_VIEW]))
 
 
 def _offer(entry: ModelEntry, n_runs: int) -> None:
@@ -245,16 +240,8 @@ def _offer(entry: ModelEntry, n_runs: int) -> None:
 
 def _write_address() -> None:
     """What is looked at, how the chain came here and where it forks."""
-    view, main = st.session_state[_VIEW], st.session_state[_RUNS][0]
-    values = {name: str(value) for name, value in asdict(view).items()}
-    values["before"] = history.write(main)
-    fork_at = st.session_state[_FORK_AT]
-    values["fork"] = "" if fork_at is None else str(fork_at)
-    for name, value in values.items():
-        if value:
-            st.query_params[name] = value
-        else:
-            st.query_params.pop(name, None)
+    past = {"before": history.write(st.session_state[_RUNS][0]), "fork": st.session_state[_FORK_AT]}
+    address.write(asdict(st.session_state[_VIEW]) | past)
 
 
 def _show_card(card: ModelCard) -> None:

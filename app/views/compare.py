@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import streamlit as st
 
-from app import cache, figures
+from app import address, cache, figures
 from app.exports import take_away
 from app.jobs import Job
 from app.player import player
@@ -125,6 +125,7 @@ def _sides(*wanted: tuple[Chosen, ChainSettings]) -> tuple[Side, Side]:
         )
         st.session_state[_SIDES], st.session_state[_VIEW] = known, view
         st.session_state[_PAYLOAD] = encode(_tracks(), [0, 0], view)
+    address.write(asdict(st.session_state[_VIEW]))
     return known
 
 
@@ -169,17 +170,13 @@ def _remember_view() -> None:
     tracks = _tracks()
     st.session_state[_VIEW] = view
     st.session_state[_PAYLOAD] = encode(tracks, [len(track.steps) for track in tracks], view)
-    st.query_params.update({"step": str(view.step), "chain": str(view.chain), "curve": view.curve})
+    address.write(asdict(view))
 
 
 def _view_from_address(default_step: int) -> View:
     """The step, chain and curve the address names, else the last step of chain 0."""
-
-    def number(name: str, default: int) -> int:
-        text = st.query_params.get(name, "")
-        return int(text) if text.isdecimal() and len(text) < 7 else default
-
-    return View(number("step", default_step), number("chain", 0), st.query_params.get("curve", ""))
+    curve = st.query_params.get("curve", "")
+    return View(address.number("step", default_step), address.number("chain", 0), curve)
 
 
 def _show_differences(a: Side, b: Side) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from torch import Tensor
 
-from app import cache
+from app import address, cache
 from app.example import pick_example
 from app.exports import take_away
 from app.figures import posterior as figures
@@ -69,7 +69,8 @@ def _run(entry: ModelEntry, model: LatentEBM, settings: ChainSettings, x: Tensor
             run = posterior.start(this, model, plane, settings, x).advance(view.step)
         st.session_state[_VIEW] = view
         _send(run, 0)
-    return run
+    address.write(asdict(st.session_state[_VIEW]))
+    return st.session_state[_RUN]
 
 
 def _send(run: ChainRun, first: int) -> None:
@@ -99,7 +100,7 @@ def _remember_view() -> None:
     run = st.session_state[_RUN]
     st.session_state[_VIEW] = view
     _send(run, run.n_taken + 1)
-    st.query_params.update({name: str(value) for name, value in asdict(view).items()})
+    address.write(asdict(view))
 
 
 def _offer(entry: ModelEntry, example: Example) -> None:
@@ -116,13 +117,8 @@ def _offer(entry: ModelEntry, example: Example) -> None:
 
 def _view_from_address(settings: ChainSettings) -> View:
     """The step, chain and curve the address names, else the last step of chain 0."""
-
-    def number(name: str, default: int) -> int:
-        text = st.query_params.get(name, "")
-        return int(text) if text.isdecimal() and len(text) < 7 else default
-
     curve = st.query_params.get("curve", "neg_log_joint")
-    return View(number("step", settings.n_steps), number("chain", 0), curve)
+    return View(address.number("step", settings.n_steps), address.number("chain", 0), curve)
 
 
 def _restarts(run: ChainRun, settings: ChainSettings, x: Tensor, card: ModelCard) -> Restarts:

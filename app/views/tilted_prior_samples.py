@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from app import figures
+from app import address, figures
 from app.studies.chain_run import decode
 from app.studies.tilt import N_PARTICLES, TiltView
 from lebm.model import LatentEBM
@@ -33,10 +33,8 @@ class Circled:
         if _ROWS not in st.session_state:  # the address speaks when the page is first opened
             self._keep(_numbers(st.query_params.get("rows", "")))
         of, rows = st.session_state[_ROWS]
-        if of != self.of:
-            self._keep([])
-            return []
-        return rows
+        self._keep(rows if of == self.of else [])
+        return st.session_state[_ROWS][1]
 
     def take(self, chart: str) -> None:
         """Keep what was circled in the chart of this key."""
@@ -46,10 +44,7 @@ class Circled:
 
     def _keep(self, rows: list[int]) -> None:
         st.session_state[_ROWS] = (self.of, rows)
-        if rows:
-            st.query_params["rows"] = ".".join(map(str, rows[:_SHOWN]))
-        else:
-            st.query_params.pop("rows", None)
+        address.write({"rows": ".".join(map(str, rows[:_SHOWN]))})
 
 
 def _numbers(text: str) -> list[int]:

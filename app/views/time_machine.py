@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import cache, figures, training
+from app import address, cache, figures, training
 from app.exports import show_lines
 from app.jobs import Job
 from app.models import ModelEntry, runs_folder
@@ -104,6 +104,7 @@ def _show(machine: TimeMachine, run: Run) -> None:
         st.session_state[_MACHINE], st.session_state[_VIEW] = machine, _view_from_address(machine)
         view = st.session_state[_VIEW]
         st.session_state[_PAYLOAD] = encode([machine.track()], [0], view, unit="iteration")
+    _write_address(machine)
     _play()
     left, right = st.columns(2)
     starts, ends = machine.energies()
@@ -128,16 +129,21 @@ def _remember_view() -> None:
     st.session_state[_VIEW] = view
     track = machine.track()
     st.session_state[_PAYLOAD] = encode([track], [len(track.steps)], view, unit="iteration")
-    at = str(machine.steps[view.step])
-    st.query_params.update({"at": at, "chain": str(view.chain), "curve": view.curve})
+    _write_address(machine)
+
+
+def _write_address(machine: TimeMachine) -> None:
+    view = st.session_state[_VIEW]
+    at = machine.steps[min(view.step, len(machine.steps) - 1)]
+    address.write({"at": at, "chain": view.chain, "curve": view.curve})
 
 
 def _view_from_address(machine: TimeMachine) -> View:
     """The iteration, chain and curve that the address names, else chain 0 at the last one."""
-    at, chain = (st.query_params.get(name, "") for name in ("at", "chain"))
+    at = st.query_params.get("at", "")
     steps = [str(step) for step in machine.steps]
     return View(
         steps.index(at) if at in steps else len(steps) - 1,
-        int(chain) if chain.isdecimal() and len(chain) < 4 else 0,
+        address.number("chain", 0),
         st.query_params.get("curve", ""),
     )
