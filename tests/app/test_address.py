@@ -1,26 +1,50 @@
-"""Who can reach the explorer: this machine alone, unless its server is told otherwise."""
+"""What the address says beside its controls' values."""
 
 from __future__ import annotations
 
-import socket
-import sys
-from pathlib import Path
-from urllib.parse import urlsplit
-
 import pytest
-from explorer import serving
+from streamlit.testing.v1 import AppTest
 
-#: Another address of every Linux machine's own, at which only who listens everywhere answers.
-OTHER = "127.0.0.2"
+NUMBER = """
+import streamlit as st
+from app import address
+st.text(address.number("step", 60))
+"""
+WRITE = """
+from app import address
+address.write({"step": 5, "fork": None, "before": "", "curve": "energy"})
+"""
+ENDLESS = """
+import streamlit as st
+from app import address
+address.drop_infinite()
+st.text(st.number_input("n", 0, 10, 3, key="n", bind="query-params"))
+"""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is nobody's")
-@pytest.mark.parametrize(("told", "reached"), [(None, False), ("0.0.0.0", True)])
-def test_the_server_listens_on_the_local_address_wherever_it_is_started(
-    told: str | None, reached: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if told:
-        monkeypatch.setenv("STREAMLIT_SERVER_ADDRESS", told)
-    with serving(tmp_path, started_in=tmp_path) as (address, _), socket.socket() as visitor:
-        status = visitor.connect_ex((OTHER, urlsplit(address).port))
-    assert (status == 0) == reached
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("7", 7), ("-7", 60), ("1e3", 60), ("9999999", 60), ("../x", 60), ("²", 60), ("", 60)],
+)
+def test_a_number_or_the_default(text: str, number: int) -> None:
+    page = AppTest.from_string(NUMBER)
+    page.query_params["step"] = text
+    assert page.run().text[0].value == str(number)
+
+
+def test_what_is_empty_is_left_out() -> None:
+    page = AppTest.from_string(WRITE)
+    page.query_params["before"] = "0.1"
+    page.run()
+    assert not page.exception
+    assert dict(page.query_params) == {"step": "5", "curve": "energy"}
+
+
+@pytest.mark.parametrize("text", ["inf", "-Infinity", "1e400"])
+def test_an_infinite_number_is_taken_out(text: str) -> None:
+    page = AppTest.from_string(ENDLESS)
+    page.query_params["n"] = text
+    page.run()
+    assert not page.exception
+    assert page.text[0].value == "3"
+    assert "n" not in page.query_params

@@ -39,3 +39,28 @@ def test_lessons_keep_their_settings_to_themselves(open_page: Callable[..., Any]
         page.get_by_text("Which z made this x?"),
     )
     assert page.get_by_role("slider", name="Step k").input_value() == "40"
+
+
+def test_the_address_tells_all_after_a_visit_elsewhere(open_page: Callable[..., Any]) -> None:
+    page = open_page("posterior?model=digits&n1=4&K1=30")
+    for step in (29, 28):
+        page.click("button.back")
+        page.wait_for_selector(f'output.counter[data-step="{step}"]')
+    page.wait_for_url(re.compile("step=28"))
+    _turn_to(page, "Learn", page.get_by_text("In the library"))
+    _turn_to(page, "Posterior", page.locator('output.counter[data-step="28"]'))
+    page.wait_for_url(re.compile(r"posterior\?(?=.*step=28)(?=.*K1=30)(?=.*n1=4)"))
+    again = open_page(page.url.rpartition("/")[2])
+    assert again.locator("output.counter").get_attribute("data-step") == "28"
+    picture = "canvas => canvas.toDataURL()"
+    pictures = [p.locator("figure.many canvas").evaluate(picture) for p in (page, again)]
+    assert pictures[0] == pictures[1]
+
+
+def test_an_endless_number_in_the_address_is_passed_over(
+    open_page: Callable[..., Any],
+) -> None:
+    page = open_page("posterior?model=digits&n1=4&seed=1e400&i=inf&K1=9")
+    assert page.get_by_text("4 restarts after 9 steps").is_visible()
+    assert not page.get_by_role("alert").count()
+    assert "seed" not in page.url
