@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -23,6 +24,7 @@ from train.pictures import mosaic
 _PLAYER, _SIDES = "compare.player", "compare.sides"
 _PAYLOAD, _VIEW = "compare.payload", "compare.view"
 _LENGTH = Length("Steps K", "K", 1, 500, 10, "Steps that both sides take.")
+_SHOWN_STEP = "compare.shown"  # in a list that exports read where there is no session
 _SHOWN = 12  # chains in the aligned rows
 _COLORS = (figures.TILTED, figures.OTHER)
 
@@ -44,6 +46,7 @@ def page() -> None:
     a, b = _sides((chosen, settings), other)
     _show_differences(a, b)
     _play()
+    _offer(a, b)
     _show_profiles(a, b)
     _show_numbers(a, b)
 
@@ -151,11 +154,24 @@ def _play() -> None:
     player(st.session_state[_PAYLOAD], key=_PLAYER, on_request=_resend, on_view=_remember_view)
     a, b = st.session_state[_SIDES]
     step = min(st.session_state[_VIEW].step, a.run.n_taken, b.run.n_taken)
+    st.session_state.setdefault(_SHOWN_STEP, [])[:] = [step]
     _show_aligned(a, b, step)
+
+
+def _offer(a: Side, b: Side) -> None:
+    """Each side as files and as Python lines, at the step that is shown when a button is pressed.
+
+    Not within the player's fragment: of two fragments one within the other, Streamlit may send
+    the inner one first, which breaks the page.
+    """
+    shown = st.session_state[_SHOWN_STEP]
     for side in (a, b):
-        film = Film.of(side.run, side.recipe, step)
         key, title = f"compare.{side.name}", f"Export {side.name}"
-        take_away(lambda film=film: film, side.entry, key=key, title=title)
+        take_away(partial(_film, side, shown), side.entry, key=key, title=title)
+
+
+def _film(side: Side, shown: list[int]) -> Film:
+    return Film.of(side.run, side.recipe, shown[0])
 
 
 def _resend() -> None:

@@ -92,8 +92,6 @@ def _watch(job_id: str, job: Job[LongRun], entry: ModelEntry, settings: ChainSet
             st.error(f"The chain could not go on: {job.error}")
         if job.latest is not None:
             _show(job.latest)
-            if not running:
-                _offer(job.latest, entry, settings)
         if not running and st.session_state.get(_SEEN) != id(job):
             st.session_state[_SEEN] = id(job)
             st.rerun()  # once more, without polling
@@ -101,7 +99,12 @@ def _watch(job_id: str, job: Job[LongRun], entry: ModelEntry, settings: ChainSet
             cache.jobs().forget(job_id)
             st.rerun()
 
+    running = job.running
     show()
+    if not running and job.latest is not None:
+        # Not within the fragment: where one fragment holds another and is drawn anew before its
+        # messages have left, Streamlit keeps the inner one's and the page breaks.
+        _offer(job.latest, entry, settings)
 
 
 def _show(run: LongRun) -> None:
