@@ -18,6 +18,7 @@ _PAGES = {
     "long_run": "Long run",
     "posterior": "Posterior",
     "landscape": "Landscape",
+    "anomaly": "Anomaly",
     "compare": "Compare",
     "train": "Train",
     "time_machine": "Time machine",
