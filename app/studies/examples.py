@@ -74,8 +74,7 @@ def held_out(model: LatentEBM, card: ModelCard) -> Tensor:
     Raises:
         DatasetUnavailable: if it is not on this machine.
     """
-    name = str(card.facts.get("data", ""))
-    return data.load(name, model.config.data_shape, download=False).test
+    return data.unseen(card.facts, model.config.data_shape, download=False)
 
 
 def find(model: LatentEBM, card: ModelCard) -> Examples:

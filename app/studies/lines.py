@@ -89,7 +89,7 @@ def posterior_directions(entry: ModelEntry, known: Examples, n: int, number: int
     if known.data is None:
         script.add_samples(f"range({len(known.rows)})", are_pictures=known.rows.ndim == 4)
     else:
-        script.add_tests(known.data, f":{n}")
+        script.add_tests(f":{n}")
     script.use("lebm", "langevin")
     script.use("torch")
     script.add(

@@ -100,7 +100,7 @@ class Script:
         """
         n = example.number
         if example.origin == "test":
-            self.add_tests(example.data, f"{n} : {n + 1}")
+            self.add_tests(f"{n} : {n + 1}")
         elif example.origin == "sample":
             self.add_samples(f"[{n}]", are_pictures=example.x.ndim == 4)
         elif example.origin == "place":
@@ -111,10 +111,10 @@ class Script:
             self.use("lebm", "archive")
             self.add(f"x = archive.load({file!r}).x  # from the NPZ file of this page")
 
-    def add_tests(self, name: str, rows: str) -> None:
-        """`x`, these rows of a data set's test examples."""
+    def add_tests(self, rows: str) -> None:
+        """`x`, these rows of the model's test examples."""
         self.use("train", "data")
-        tests = f"data.load({name!r}, model.config.data_shape).test"
+        tests = "data.unseen(card.facts, model.config.data_shape)"
         self.add(f"x = data.to_model_range({tests}[{rows}])")
 
     def add_samples(self, chains: str, *, are_pictures: bool) -> None:

@@ -33,6 +33,30 @@ def test_embedded_data_is_always_there(build: Build, config: ModelConfig, name: 
     assert known.example(10**6).number == len(test) - 1
 
 
+def test_where_a_class_was_held_out_the_examples_are_normal_ones_it_did_not_learn(
+    build: Build,
+) -> None:
+    card = _card("digits")
+    card.facts.update({"held-out class": 3, "split seed": 5})
+    divided = data.hold_out(data.load("digits", (1, 8, 8)), 3, 5)
+    assert torch.equal(examples.find(build(IMAGES), card).rows, divided.test)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"held-out class": "3"},
+        {"held-out class": 3},
+        {"held-out class": 99, "split seed": 0},
+        {"held-out class": 3, "split seed": -1},
+    ],
+)
+def test_a_card_that_makes_no_sense_is_as_good_as_no_data(build: Build, facts: dict) -> None:
+    card = _card("digits")
+    card.facts.update(facts)
+    assert examples.find(build(IMAGES), card).data is None
+
+
 @pytest.mark.parametrize("config", [IMAGES, POINTS])
 def test_without_data_the_model_shows_its_own_samples(
     build: Build, config: ModelConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

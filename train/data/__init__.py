@@ -6,14 +6,16 @@ so that a set larger than memory can be learned from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from torch import Tensor
 
 from train.data import faces, folder, toys, vision
 from train.data.anomaly import hold_out
 from train.data.base import Dataset, DatasetUnavailable, Request, to_model_range
 
-__all__ = ["Dataset", "DatasetUnavailable", "hold_out", "load", "to_model_range"]
+__all__ = ["Dataset", "DatasetUnavailable", "hold_out", "load", "to_model_range", "unseen"]
 
 
 def load(
@@ -41,6 +43,37 @@ def load(
             f"{tuple(data_shape)}: set --model.data-shape accordingly"
         )
     return dataset
+
+
+def unseen(
+    facts: Mapping[str, object],
+    data_shape: tuple[int, ...],
+    root: Path | None = None,
+    *,
+    download: bool = True,
+) -> Tensor:
+    """The test examples of a model, as its data set holds them.
+
+    Where a class was held out, they are the normal ones of the data set divided anew.
+
+    Args:
+        facts: of the model's card.
+        data_shape: as `load`.
+        root: as `load`.
+        download: as `load`.
+
+    Raises:
+        DatasetUnavailable: as `load` and `hold_out`, or if the card makes no sense.
+    """
+    dataset = load(str(facts.get("data", "")), data_shape, root, download=download)
+    held_out, seed = facts.get("held-out class"), facts.get("split seed")
+    if held_out is None:
+        return dataset.test
+    if not (isinstance(held_out, int) and isinstance(seed, int) and seed >= 0):
+        raise DatasetUnavailable(
+            f"the model's card names {held_out!r} as a class held out and {seed!r} as a seed"
+        )
+    return hold_out(dataset, held_out, seed).test
 
 
 _LOADERS: dict[str, Callable[[Request], Dataset]] = {
