@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.style import FOLLOWED, GAUSSIAN, MEDIAN, POSTERIOR, TILTED, titled
+from app.figures.style import FOLLOWED, GAUSSIAN, MEDIAN, OTHER, POSTERIOR, TILTED, titled
 
 MAX_POINTS = 500  # drawn of a curve
 
@@ -61,6 +61,13 @@ CHARTS = {
             Curve("evaluation", "log_prob", "under p_α", TILTED),
             Curve("evaluation", "log_prob_gaussian", "with f = 0", GAUSSIAN),
         ),
+    ),
+    "auprc": Chart(
+        "Anomaly detection",
+        "AUPRC",
+        "Of a class that was held out, over the last ten checkpoints: how well scores rank its "
+        "examples above normal ones. The Anomaly page takes it apart.",
+        (Curve("evaluation", "auprc", "average precision", OTHER),),
     ),
     "f_gap": Chart(
         "Gap of f between posterior and prior samples",

@@ -25,7 +25,7 @@ from train.pictures import mosaic
 from train.run_dir import RunDir, RunError
 from train.scores import Scores
 
-_ITEM = "item"
+_ITEM, _RESTARTS = "item", "anomaly.restarts"
 _SHOWN, _COLUMNS = 24, 6
 _AMONG: dict[str, Among] = {"All": "all", "Anomalies": "anomalies", "Normal": "normal"}
 _APART = ((0, 0), (0, 1), (0, 1), (0, 0))  # a line between pictures
@@ -71,7 +71,7 @@ def show(shown: Shown) -> None:
         n_restarts, seed = _pick_restarts(shown)
         found = None
         if tests is not None and n_restarts:
-            found = _restarts(shown, tests[item : item + 1], n_restarts, seed)
+            found = _restarts(shown, tests, (item, n_restarts, seed))
         st.markdown(_in_words(shown, item, found))
         if tests is not None and tests.ndim == 4:
             _show_pictures(tests[item], found)
@@ -181,15 +181,27 @@ def _entry(shown: Shown) -> ModelEntry:
     return ModelEntry(f"runs/{shown.run.path.name}", "", path, version)
 
 
-def _restarts(shown: Shown, pixels: Tensor, n_restarts: int, seed: int) -> Restarts | None:
-    """The restarts of one example; None, with a sentence on the page, without its model."""
+def _restarts(shown: Shown, tests: Tensor, which: tuple[int, int, int]) -> Restarts | None:
+    """The restarts of one example; None, with a sentence on the page, without its model.
+
+    Args:
+        shown: what the page shows.
+        tests: the test examples.
+        which: the example's number, how many restarts, and their seed.
+    """
+    entry = _entry(shown)
     try:
-        model, card = cache.model(_entry(shown))
+        model, card = cache.model(entry)
     except CheckpointError as error:
         st.info(f"No restarts: {plain(str(error))}.")
         return None
-    x = to_model_range(pixels)
-    return anomaly.restarts(model, x, card.reconstruction_sampler, n_restarts, seed)
+    kept, this = st.session_state.get(_RESTARTS), (entry, which)
+    if kept is None or kept[0] != this:
+        item, n_restarts, seed = which
+        x = to_model_range(tests[item : item + 1])
+        found = anomaly.restarts(model, x, card.reconstruction_sampler, n_restarts, seed)
+        kept = st.session_state[_RESTARTS] = this, found
+    return kept[1]
 
 
 def _in_words(shown: Shown, item: int, found: Restarts | None) -> str:
