@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 
 from lebm.checkpoint import atomic_write
-from train import anomaly, evaluate, long_run, race_record, records
+from train import anomaly, evaluate, long_run, race_record, records, scale
 from train.benchmark import Benchmark
 from train.contest import HEADER
 from train.records import Record, RecordError
@@ -159,6 +159,10 @@ def _judged(record: Record) -> str:
     return long_run.table(record.as_type(list[long_run.Judged]))
 
 
+def _reckoned(record: Record) -> str:
+    return scale.text(record.as_type(scale.Plan))
+
+
 def _counted(record: Record) -> str:
     """A row of what was counted."""
     counts = record.as_type(dict[str, int])
@@ -172,6 +176,7 @@ _SECTIONS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "anomaly": ("Anomaly detection, Table 4", _detected),
     "benchmark": ("Speed of sampling and learning", _benchmarked),
     "long_run": ("Long chains", _judged),
+    "scale": ("More machines, on paper", _reckoned),
     "faults": ("Faults", _counted),
     "race": ("Who learns faster", _raced),
 }
