@@ -9,6 +9,7 @@ import torch
 
 from lebm.langevin import LangevinConfig
 from train import data, evaluate, evaluation, records
+from train.config import AmortisedConfig
 from train.evaluate import Measured, Options, table
 from train.features import MNISTFeatures
 from train.run_dir import RunError
@@ -46,12 +47,18 @@ def cells(text: str) -> list[dict[str, str]]:
 
 
 def test_each_method_is_a_row_with_its_costs(train, extractor, tmp_path):
-    runs = (train("a"), train("b", method="vae"), train("c", method="rae"))
+    refined = AmortisedConfig(refine_steps=2)
+    runs = (
+        train("a"),
+        train("b", method="vae"),
+        train("c", method="rae"),
+        train("d", method="amortised", amortised=refined),
+    )
     options = Options(runs, features=extractor, samples=30, json=tmp_path / "all.json")
     rows = cells(text := evaluate.run(options))
-    assert [row["method"] for row in rows] == ["lebm", "vae", "rae"]
-    assert [row["gradients per sample"] for row in rows] == ["3", "0", "0"]
-    assert [row["test MSE, by Langevin"] != "" for row in rows] == [False, True, True]
+    assert [row["method"] for row in rows] == ["lebm", "vae", "rae", "amortised"]
+    assert [row["gradients per sample"] for row in rows] == ["3", "0", "0", "2"]
+    assert [row["test MSE, by Langevin"] != "" for row in rows] == [False, True, True, True]
     assert all(float(row["Fréchet distance (features: untrained)"]) > 0 for row in rows)
     assert all(row["images"] == "16 reconstructed, 30 sampled" for row in rows)
     written = records.load(tmp_path / "all.json").as_type(list[list[Measured]])
