@@ -66,18 +66,18 @@ def save(race: Race, out: Path, device: torch.device) -> None:
 def table(race: Race) -> str:
     """The race as Markdown: where each contestant stands and when it was as good as the first.
 
-    The last two columns name the minutes of the first measurement that is as good as the last one
-    of the contestant in the first row.
+    Minutes to the first one's error or distance are those of the first measurement that is as
+    good as its last one.
     """
     lines = [
         f"{race.preset}, seed {race.seed}; {race.test_examples:,} held-out examples reconstructed, "
         f"{race.samples:,} samples on each side of a distance",
         "",
     ]
-    first = next(iter(race.points.values()), [])
-    header = ["", "minutes", "iterations", "test MSE", "minutes to the first row's"]
+    leader, first = next(iter(race.points.items()), ("", []))
+    header = ["", "minutes", "iterations", "test MSE", f"minutes to {leader}'s MSE"]
     if race.distance:
-        header += [race.distance, "minutes to the first row's"]
+        header += [race.distance, f"minutes to {leader}'s distance"]
     rows = [header, ["---"] * len(header)]
     for name, points in race.points.items():
         if not points:

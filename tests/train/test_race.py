@@ -114,6 +114,7 @@ def test_the_table_says_when_each_was_as_good_as_the_first():
     fast = [Point(m, 30 * m, 0.06 / m, 300.0 / m) for m in (1, 2, 4)]
     record = Race("mnist", 0, 100, 500, "far", {"a": slow, "b": fast})
     a, b = (line for line in table(record).splitlines() if line[:4] in ("| a ", "| b "))
+    assert "minutes to a's MSE | far | minutes to a's distance" in table(record)
     assert a.split(" | ")[3:] == ["0.025", "4", "25", "4 |"]
     assert b.split(" | ")[3:] == ["0.015", "4", "75", "not reached |"]
 
