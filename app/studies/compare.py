@@ -92,6 +92,7 @@ def settings_table(a: Side, b: Side) -> list[tuple[str, str, str]]:
         "seed": "seed",
         "adjusted": "Metropolis test",
         "tilt": "tilt λ",
+        "learned_start": "starts from learned samplers",
     }
     rows = [("model", a.entry.id, b.entry.id)]
     rows += [
