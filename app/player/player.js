@@ -3,7 +3,7 @@
 // records that do not exist yet. Data reaches the page through textContent and canvases.
 
 const AHEAD = 30; // records to ask for before playing runs out of them
-const PATIENCE = 10_000; // ms to wait for an answer before asking again
+const PATIENCE = 5_000; // ms to wait for an answer before asking again
 const players = new WeakMap();
 
 export default function (component) {
@@ -41,6 +41,7 @@ class Player {
     this.chain = 0;
     this.curve = "";
     this.asked = -Infinity; // when; an answer that got lost does not hold things up for long
+    this.asking = null; // the timer that asks again
     this.playing = null;
     this.listen();
   }
@@ -61,6 +62,7 @@ class Player {
   destroy() {
     this.pause();
     clearTimeout(this.committing);
+    clearTimeout(this.asking);
     this.resizes.disconnect();
   }
 
@@ -142,6 +144,10 @@ class Player {
     if (performance.now() - this.asked < PATIENCE) return;
     this.asked = performance.now();
     this.request({ to: record, have: this.trajectories.map(({ length }) => length) });
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => {
+      if (this.wanted > this.last) this.ask(this.wanted); // a busy server may have lost it
+    }, PATIENCE + 100);
   }
 
   // Show a record; if it does not exist yet, ask for it.

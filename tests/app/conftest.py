@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from explorer import CHROMIUM, FLAGS, serving
+from explorer import CHROMIUM, FLAGS, IDLE, PATIENCE, serving
 from streamlit.testing.v1 import AppTest
 
 from app.models import ModelEntry
@@ -136,10 +136,11 @@ def open_page(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
 
     def _open(query: str = "", wait_for: str = "output.counter:not(:empty)", **options: Any) -> Any:
         page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
+        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{address}/{query}")
-        page.wait_for_selector(wait_for, timeout=60_000)
-        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        page.wait_for_selector(wait_for)
+        page.wait_for_selector(IDLE)
         pages.append(page)
         return page
 

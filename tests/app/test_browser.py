@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from explorer import press
 
 # JavaScript in which `root` is the player's shadow root and `arg` the argument.
 IN_PLAYER = """async (arg) => {
@@ -22,7 +23,7 @@ def _in_player(page: Any, body: str, arg: Any = None) -> Any:
 
 
 def _wait_in_player(page: Any, condition: str, arg: Any = None) -> None:
-    page.wait_for_function(IN_PLAYER % f"return {condition};", arg=arg, timeout=60_000)
+    page.wait_for_function(IN_PLAYER % f"return {condition};", arg=arg)
 
 
 def _step(page: Any) -> int:
@@ -30,7 +31,7 @@ def _step(page: Any) -> int:
 
 
 def _wait_step(page: Any, step: int) -> None:
-    page.wait_for_selector(f'output.counter[data-step="{step}"]', timeout=30_000)
+    page.wait_for_selector(f'output.counter[data-step="{step}"]')
 
 
 def _pixels(page: Any, figure: str = "many") -> str:
@@ -54,6 +55,18 @@ def test_steps_by_hand_move_the_picture(open_page: Callable[..., Any]) -> None:
     page.click("button.start")
     _wait_step(page, 0)
     assert page.locator("output.counter").inner_text() == "step 0 of 171"
+
+
+def test_a_request_that_is_lost_is_made_again(open_page: Callable[..., Any]) -> None:
+    page = open_page("?model=digits&n=4")
+    page.evaluate(
+        """() => {
+          const send = WebSocket.prototype.send;
+          WebSocket.prototype.send = function () { WebSocket.prototype.send = send; };
+        }"""
+    )  # the next message never leaves the browser
+    page.click("button.one")
+    _wait_step(page, 61)
 
 
 def test_keyboard_steps_and_plays(open_page: Callable[..., Any]) -> None:
@@ -108,7 +121,7 @@ def test_a_followed_chain_is_marked_and_described(open_page: Callable[..., Any])
     page = open_page()
     box = page.locator("figure.many canvas").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.95, box["y"] + box["height"] * 0.05)
-    assert page.locator(".one-chain figcaption").inner_text() == "Chain 7"
+    page.locator(".one-chain figcaption").get_by_text("Chain 7", exact=True).wait_for()
     page.wait_for_url(re.compile("chain=7"))
 
 
@@ -166,8 +179,9 @@ def test_a_click_into_the_latents_follows_a_chain_and_arrows_are_explained(
     box = page.locator(".latents canvas").bounding_box()
     for share in (0.2, 0.8):  # two corners of the plane cannot have the same nearest chain
         page.mouse.click(box["x"] + share * box["width"], box["y"] + share * box["height"])
-        page.wait_for_timeout(100)
-    assert page.locator(".one-chain figcaption").inner_text() != "Chain 0"
+    _wait_in_player(
+        page, "root.querySelector('.one-chain figcaption').textContent.trim() !== 'Chain 0'"
+    )
     assert _pixels(page, "latents") != before
 
 
@@ -251,32 +265,24 @@ def test_the_metropolis_test_says_how_many_steps_it_accepts(
     assert 0 < float(row.locator("td").last.inner_text()) < 1
 
 
-def test_a_long_run_is_shown_while_it_runs_and_judged(browser: Any, address: str) -> None:
-    page = browser.new_page()
-    page.goto(f"{address}/long-run?model=digits&n=16&long=1500")
-    page.get_by_text(re.compile("^Verdict: ")).wait_for(timeout=120_000)
+def test_a_long_run_is_shown_while_it_runs_and_judged(open_page: Callable[..., Any]) -> None:
+    page = open_page("long-run?model=digits&n=16&long=1500", wait_for="text=Verdict:")
     page.get_by_text("at steps 0 to 1500").wait_for()
     page.get_by_text("Energy over the whole chain").first.wait_for()
-    page.close()
 
 
-def test_a_long_run_can_be_stopped_and_keeps_its_steps(browser: Any, address: str) -> None:
-    page = browser.new_page()
-    page.goto(f"{address}/long-run?model=digits&n=100&long=20000")
-    page.get_by_text(re.compile("at steps 0 to")).wait_for(timeout=120_000)
-    page.get_by_role("button", name="Stop here").click()
-    page.get_by_text(re.compile("^Verdict: |say nothing on")).first.wait_for(timeout=60_000)
-    assert not page.get_by_role("button", name="Stop here").count()
-    page.close()
+def test_a_long_run_can_be_stopped_and_keeps_its_steps(open_page: Callable[..., Any]) -> None:
+    page = open_page("long-run?model=digits&n=100&long=20000", wait_for=".st-key-stop button")
+    page.get_by_text(re.compile("at steps 0 to")).wait_for()
+    stop = page.get_by_role("button", name="Stop here")
+    press(page, stop, page.get_by_text(re.compile("^Verdict: |say nothing on")))
+    stop.wait_for(state="detached")
+    assert 0 < int(re.search(r"at steps 0 to (\d+)", page.inner_text("body"))[1]) <= 20_000
 
 
-def test_a_damaged_file_is_one_sentence(browser: Any, address: str) -> None:
-    page = browser.new_page()
-    page.goto(f"{address}/?model=runs/broken")
-    message = page.get_by_role("alert")
-    message.wait_for(timeout=60_000)
-    assert "nothing in it was run" in message.inner_text()
-    page.close()
+def test_a_damaged_file_is_one_sentence(open_page: Callable[..., Any]) -> None:
+    page = open_page("?model=runs/broken", wait_for="[data-testid=stAlert]")
+    assert "nothing in it was run" in page.get_by_role("alert").inner_text()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

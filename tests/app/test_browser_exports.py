@@ -23,7 +23,7 @@ def _download(page: Any, key: str) -> bytes:
 
     button = f".st-key-{key.replace('.', '-')} button"
     for patience in (10_000, 20_000, 40_000):
-        page.wait_for_selector(IDLE, timeout=60_000)
+        page.wait_for_selector(IDLE)
         try:
             with page.expect_download(timeout=patience) as download:
                 page.click(button)
@@ -56,8 +56,7 @@ def test_every_export_is_of_the_chain_that_is_shown(open_page: Callable[..., Any
     page.click("button.ten")
     page.wait_for_selector('output.counter[data-step="30"]')
     page.click("button.back")
-    page.wait_for_url(re.compile("step=29"))
-    page.wait_for_timeout(500)
+    page.wait_for_url(re.compile("step=29"))  # written once exports know the step
     _open_box(page, "Export")
     chain = archive.loads(_download(page, "chains.0.npz"))
     model, _ = zoo.load_model("digits")
@@ -88,7 +87,7 @@ def test_posterior_chains_of_an_upload_are_taken_away_and_made_again(
     Image.linear_gradient("L").save(picture, "PNG")
     upload = {"name": "a.png", "mimeType": "image/png", "buffer": picture.getvalue()}
     page.locator('.st-key-example-file input[type="file"]').set_input_files(upload)
-    page.get_by_text("4 restarts after 20 steps").wait_for(timeout=60_000)
+    page.get_by_text("4 restarts after 20 steps").wait_for()
     _open_box(page, "Export")
     data = _download(page, "posterior.npz")
     chain = archive.loads(data)
@@ -112,15 +111,15 @@ def test_a_wrong_file_is_one_sentence_and_a_right_one_opens(open_page: Callable[
     page.get_by_text("Open your own").click()
     uploader = page.locator('[data-testid="stFileUploaderDropzoneInput"]')
     uploader.set_input_files({"name": "a.pth", "mimeType": "x/y", "buffer": b"\x80junk"})
-    page.get_by_text("nothing in it was run").wait_for(timeout=30_000)
+    page.get_by_text("nothing in it was run").wait_for()
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     good = zoo.paths()["pinwheel"].read_bytes()
     uploader.set_input_files({"name": "mine.safetensors", "mimeType": "x/y", "buffer": good})
-    page.get_by_text("opened here, by you alone").wait_for(timeout=30_000)
+    page.get_by_text("opened here, by you alone").wait_for()
     page.wait_for_url(re.compile("model=upload"))
     page.get_by_text("nothing in it was run").wait_for(state="detached")
     page.reload()
-    page.get_by_text("is not open here").wait_for(timeout=30_000)
+    page.get_by_text("is not open here").wait_for()
 
 
 def test_a_long_run_is_exported_with_all_its_steps(open_page: Callable[..., Any]) -> None:

@@ -30,7 +30,7 @@ def _choose(page: Any, view: str, seen: str) -> None:
 
 def _pictures(page: Any) -> int:
     """Pictures that the charts have drawn."""
-    page.wait_for_selector(".imagelayer image", timeout=30_000)
+    page.wait_for_selector(".imagelayer image")
     return page.locator(".imagelayer image").count()
 
 
@@ -54,7 +54,7 @@ def test_each_view_by_a_click_and_kept_in_the_address(open_page: Callable[..., A
         _choose(page, view, seen)
         page.wait_for_url(re.compile(f"show={view}"))
     page.reload()
-    page.get_by_text("Direction 1 through the mean").first.wait_for(timeout=60_000)
+    page.get_by_text("Direction 1 through the mean").first.wait_for()
 
 
 def test_paths_state_their_barriers(open_page: Callable[..., Any]) -> None:
@@ -76,9 +76,7 @@ def test_another_point_changes_the_line(open_page: Callable[..., Any]) -> None:
     number.fill("7")
     number.press("Enter")
     page.wait_for_url(re.compile("an=7"))
-    page.wait_for_function(
-        f"(before) => ![undefined, before].includes(({source})())", arg=before, timeout=30_000
-    )
+    page.wait_for_function(f"(before) => ![undefined, before].includes(({source})())", arg=before)
 
 
 def _shown(page: Any) -> list[str]:
@@ -99,7 +97,9 @@ def _click(page: Any, x: float, y: float) -> None:
         page.wait_for_timeout(300)  # the place under the pointer is looked for after a rest
         page.mouse.click(*place)
         try:
-            page.wait_for_function("(before) => location.href !== before", arg=before)
+            page.wait_for_function(
+                "(before) => location.href !== before", arg=before, timeout=20_000
+            )
         except sync_api.TimeoutError:
             continue
         page.wait_for_selector(IDLE)

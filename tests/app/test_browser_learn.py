@@ -17,7 +17,7 @@ Open = Callable[..., Any]
 
 
 def _heading(page: Any, title: str) -> None:
-    page.get_by_role("heading", name=title).wait_for(timeout=60_000)
+    page.get_by_role("heading", name=title).wait_for()
 
 
 def test_the_keyboard_leads_through_all_steps(open_page: Open) -> None:
@@ -26,7 +26,7 @@ def test_the_keyboard_leads_through_all_steps(open_page: Open) -> None:
         _heading(page, here.title)
         assert page.locator(".katex-display").first.is_visible()
         assert not page.locator(".katex-error").count()
-        page.locator(CHART).first.wait_for(timeout=60_000)
+        page.locator(CHART).first.wait_for()
         page.get_by_role("button", name=f"{there.name} →").focus()
         page.keyboard.press("Enter")
         page.wait_for_url(re.compile(f"step={there.slug}"))
@@ -55,13 +55,13 @@ def test_a_link_opens_its_step_and_its_control_has_a_place_in_the_address(open_p
 def test_learning_is_live_and_can_be_gone_back_through(open_page: Open) -> None:
     page = open_page("learn?step=learning&K0=5", wait_for=CHART)
     page.get_by_text("the prior after 100 updates").wait_for(timeout=120_000)
-    page.get_by_text("Learning from f = 0").wait_for(state="detached", timeout=30_000)
+    page.get_by_text("Learning from f = 0").wait_for(state="detached")
     slider = page.get_by_role("slider", name="Updates").or_(page.get_by_role("slider").last).first
     slider.focus()
     page.keyboard.press("Home")
-    page.get_by_text("the prior after 0 updates").wait_for(timeout=20_000)
+    page.get_by_text("the prior after 0 updates").wait_for()
     page.get_by_role("button", name="+1").click()
-    page.get_by_text("the prior after 1 updates").wait_for(timeout=20_000)
+    page.get_by_text("the prior after 1 updates").wait_for()
 
 
 def test_two_at_once_do_not_disturb_each_other(open_page: Open) -> None:
@@ -69,7 +69,7 @@ def test_two_at_once_do_not_disturb_each_other(open_page: Open) -> None:
     two = open_page("learn?step=langevin&k=50", wait_for=CHART)
     for step in (11, 12, 13):
         one.get_by_role("button", name="+1").click()
-        one.get_by_text(f"step {step}: where").wait_for(timeout=20_000)
+        one.get_by_text(f"step {step}: where").wait_for()
     one.wait_for_url(re.compile("k=13"))
     assert two.get_by_text("step 50: where").is_visible()
 

@@ -48,7 +48,7 @@ def _drawn(page: Any) -> np.ndarray | None:
 
 
 def _wait_for_address(page: Any, before: str) -> None:
-    page.wait_for_function("(before) => location.href !== before", arg=before, timeout=30_000)
+    page.wait_for_function("(before) => location.href !== before", arg=before)
 
 
 def _png(width: int = 60, height: int = 40) -> bytes:
@@ -59,7 +59,7 @@ def _png(width: int = 60, height: int = 40) -> bytes:
 
 def test_it_opens_on_restarts_of_a_test_example(open_page: Callable[..., Any]) -> None:
     page = open_page(DIGITS)
-    page.get_by_text("9 restarts after 100 steps").wait_for(timeout=60_000)
+    page.get_by_text("9 restarts after 100 steps").wait_for()
     assert page.locator("output.counter").get_attribute("data-step") == "100"
     page.locator("th", has_text="Force ‖∇log p(x|z)‖").first.wait_for()
     for title in ("Where the restarts end", "Distances between", "Terms of −log p"):
@@ -72,7 +72,7 @@ def test_drawing_with_the_mouse_starts_chains(open_page: Callable[..., Any]) -> 
     page = open_page(f"{DIGITS}&x_from=Drawing", wait_for=".draw canvas")
     page.get_by_text("Draw something").wait_for()
     _stroke(page, (0.5, 0.2), (0.5, 0.8))
-    page.get_by_text("9 restarts after").wait_for(timeout=60_000)
+    page.get_by_text("9 restarts after").wait_for()
     page.wait_for_url(re.compile("[?&]x="))
     pixels = _drawn(page)
     assert pixels is not None
@@ -95,7 +95,7 @@ def test_a_drawing_is_undone_wiped_and_erased(open_page: Callable[..., Any]) -> 
     assert 0 < page.evaluate(INK) < one
     page.click("button.clear")
     assert page.evaluate(INK) == 0
-    page.get_by_text("Draw something").wait_for(timeout=30_000)
+    page.get_by_text("Draw something").wait_for()
 
 
 def test_a_finger_draws_and_a_reload_keeps_the_drawing(open_page: Callable[..., Any]) -> None:
@@ -109,15 +109,15 @@ def test_a_finger_draws_and_a_reload_keeps_the_drawing(open_page: Callable[..., 
         points = [{"x": x, "y": y} for x, y in places]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    page.wait_for_url(re.compile("[?&]x="), timeout=30_000)
+    page.wait_for_url(re.compile("[?&]x="))
     before = _drawn(page)
     assert before is not None
     assert before[3:5, 2:6].mean() > 60
     after = page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTop")
     assert after == scrolled  # drawing does not scroll the page
     page.reload()
-    page.wait_for_selector(".draw canvas", timeout=60_000)
-    page.wait_for_selector("output.counter:not(:empty)", timeout=60_000)
+    page.wait_for_selector(".draw canvas")
+    page.wait_for_selector("output.counter:not(:empty)")
     assert page.evaluate(INK) > 0
     np.testing.assert_array_equal(_drawn(page), before)
 
@@ -128,14 +128,14 @@ def test_a_wrong_upload_is_a_sentence_and_a_right_one_is_fitted(
     page = open_page(f"{DIGITS}&x_from=Upload", wait_for=".st-key-example-file")
     chooser = page.locator('.st-key-example-file input[type="file"]')
     chooser.set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": _png()})
-    page.get_by_text("60 × 40 picture").wait_for(timeout=60_000)
-    page.get_by_text("9 restarts after").wait_for(timeout=60_000)
+    page.get_by_text("60 × 40 picture").wait_for()
+    page.get_by_text("9 restarts after").wait_for()
     kept = _drawn(page)
     assert kept is not None
     assert (kept == 255).all()
     bad = {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 no picture"}
     chooser.set_input_files(bad)
-    page.get_by_text("choose a PNG").wait_for(timeout=30_000)
+    page.get_by_text("choose a PNG").wait_for()
     assert page.get_by_text("9 restarts after").is_visible()
     np.testing.assert_array_equal(_drawn(page), kept)
 
@@ -143,7 +143,7 @@ def test_a_wrong_upload_is_a_sentence_and_a_right_one_is_fitted(
 def test_points_of_the_plane_have_their_exact_posterior(open_page: Callable[..., Any]) -> None:
     page = open_page("posterior?model=pinwheel&point=Coordinates&x1=1&x2=-0.5")
     page.get_by_text("the exact posterior density").wait_for()
-    page.get_by_text("The point and its reconstructions").first.wait_for(timeout=60_000)
+    page.get_by_text("The point and its reconstructions").first.wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -162,4 +162,4 @@ def test_nothing_is_cut_off_on_a_phone(open_page: Callable[..., Any], scheme: st
 def test_settings_of_prior_chains_stay_with_them(open_page: Callable[..., Any]) -> None:
     page = open_page("compare?model=digits")
     page.get_by_test_id("stTopNavLink").filter(has_text="Posterior").click()
-    page.get_by_role("heading", name="9 restarts after 100 steps").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="9 restarts after 100 steps").wait_for()

@@ -22,7 +22,7 @@ PLOT = ".js-plotly-plot .nsewdrag"
 def _settled(page: Any) -> Any:
     """The page once the aggregate posterior is there too."""
     page.get_by_text("Inferring").wait_for(state="detached", timeout=120_000)
-    page.get_by_text("aggregate posterior").first.wait_for(timeout=60_000)
+    page.get_by_text("aggregate posterior").first.wait_for()
     return page
 
 
@@ -30,7 +30,7 @@ def _circle_all(page: Any) -> None:
     """Draw a line round the middle of the frame with the mouse; again where a redraw took it."""
     note = page.get_by_text(re.compile("selected points, the first"))
     for _ in range(3):
-        page.wait_for_selector(IDLE, timeout=60_000)
+        page.wait_for_selector(IDLE)
         plot = page.locator(".nsewdrag").first.bounding_box()
         page.mouse.move(plot["x"] + 5, plot["y"] + 5)
         page.mouse.down()
@@ -56,7 +56,7 @@ def test_circled_points_decode_and_stand_in_the_address(open_page: Open) -> None
     torch.testing.assert_close(names["z"][rows], names["path"].particles[8][rows])
     assert page.locator(METRIC).first.inner_text().startswith(f"{names['log_z']:.2f}")
     again = open_page(page.url.rpartition("/")[2], wait_for=PLOT, **options)
-    again.get_by_text("36 selected points").wait_for(timeout=60_000)
+    again.get_by_text("36 selected points").wait_for()
     assert again.locator("[data-testid=stImage] img").first.get_attribute("src") == picture
 
 
@@ -66,9 +66,9 @@ def test_umap_is_fitted_on_request_and_says_what_it_loses(open_page: Open) -> No
     page.get_by_role("radio", name="UMAP").or_(
         page.get_by_role("button", name="UMAP")
     ).first.click()
-    page.get_by_text("Fitting UMAP").wait_for(timeout=30_000)
+    page.get_by_text("Fitting UMAP").wait_for()
     page.get_by_text("UMAP of p₀ and p_α together").wait_for(timeout=240_000)
-    page.get_by_text("Fitting UMAP").wait_for(state="detached", timeout=30_000)
+    page.get_by_text("Fitting UMAP").wait_for(state="detached")
     page.wait_for_url(re.compile("frame=UMAP"))
     assert page.get_by_text("UMAP 1").first.is_visible()
 
@@ -80,8 +80,8 @@ def test_layers_have_a_place_in_the_address(open_page: Open) -> None:
     for label in ("Colour by energy", "Chains"):
         page.locator("label").filter(has_text=label).first.click()
     page.wait_for_url(re.compile("(?=.*energies=true)(?=.*paths=true)"))
-    legend.get_by_text("6 chains").wait_for(timeout=30_000)
-    page.get_by_text("−f(z)").first.wait_for(timeout=30_000)
+    legend.get_by_text("6 chains").wait_for()
+    page.get_by_text("−f(z)").first.wait_for()
 
 
 def test_nonsense_in_the_address_falls_back(open_page: Open) -> None:
