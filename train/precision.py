@@ -1,33 +1,59 @@
-"""Whether bfloat16 moves what posterior chains find: `python -m train.precision`."""
+"""Whether bfloat16 moves what is found and learned: `python -m train.precision`.
+
+Test error of a trained model's posterior chains; test error and sample distance of models that
+learn in either precision from the same seeds. Each is held against the spread between seeds.
+"""
 
 from __future__ import annotations
 
+import logging
+import math
 import sys
+import tempfile
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import mean, stdev
 
 import torch
 import tyro
-from torch import Tensor
+from torch import Tensor, nn
 
 from lebm import langevin, zoo
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
-from train import data
+from train import data, evaluation
+from train.config import Precision as PrecisionName
+from train.config import TrainConfig
+from train.data import Dataset
+from train.frechet import frechet_distance
+from train.pictures import quantise
+from train.presets import PRESETS
+from train.run_dir import RunDir
+from train.trainer import Trainer
 
 
-def main(examples: int = 64, seeds: int = 4) -> int:
-    """Reconstruct held-out digits with the zoo's mnist model in both precisions.
+def main(examples: int = 64, seeds: int = 4, epochs: int = 10) -> int:
+    """Reconstruct with the zoo's mnist model, and learn the preset digits, in both precisions.
 
     Args:
-        examples: how many; its own samples where there is no MNIST on this machine.
-        seeds: of the posterior chains; at least 2.
+        examples: reconstructed held-out digits of MNIST, or the model's own samples where there
+            is no MNIST on this machine.
+        seeds: of posterior chains, and of learning; at least 2.
+        epochs: of learning.
 
     Returns:
         The exit status.
     """
-    print(compare(*zoo_examples(examples), seeds=range(seeds)))
+    if seeds < 2:
+        print(f"error: seeds must be at least 2, not {seeds}", file=sys.stderr)
+        return 1
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    print(compare(*zoo_examples(examples), seeds=range(seeds)), flush=True)
+    config = replace(PRESETS["digits"][1], epochs=epochs, accelerator="cpu")
+    digits = data.load("digits", config.model.data_shape)
+    for compared in compare_learning(config, digits, seeds=range(seeds)):
+        print(compared)
     return 0
 
 
@@ -53,10 +79,11 @@ def posterior_chain(
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Test-reconstruction MSE on the 0-to-1 scale, one value a seed of the posterior chains."""
+    """A measure in both precisions, one value a seed; an MSE is on the 0-to-1 scale."""
 
     float32: list[float]
     bfloat16: list[float]
+    what: str = "reconstruction MSE of the zoo's mnist model"
 
     @property
     def shift(self) -> float:
@@ -65,10 +92,11 @@ class Precision:
 
     def __str__(self) -> str:
         full, half = mean(self.float32), mean(self.bfloat16)
+        verdict = "less" if self.shift < 1 else "not less"
         return (
-            f"reconstruction MSE of the zoo's mnist model, {len(self.float32)} seeds: float32 "
-            f"{full:.6f} ± {stdev(self.float32):.6f}, bfloat16 {half:.6f} ± "
-            f"{stdev(self.bfloat16):.6f}, means {self.shift:.2f} standard deviations apart"
+            f"{self.what}, {len(self.float32)} seeds: float32 {full:.4g} ± "
+            f"{stdev(self.float32):.2g}, bfloat16 {half:.4g} ± {stdev(self.bfloat16):.2g}, means "
+            f"{self.shift:.2f} standard deviations apart, {verdict} than the spread between seeds"
         )
 
 
@@ -89,6 +117,57 @@ def compare(model: LatentEBM, x: Tensor, config: LangevinConfig, *, seeds: range
             z = posterior_chain(model, x, start, config, rng, precision)
             found.append(0.25 * float((model.generate(z) - x).square().mean()))
     return Precision(errors["32-true"], errors["bf16-mixed"])
+
+
+def compare_learning(config: TrainConfig, dataset: Dataset, *, seeds: range) -> list[Precision]:
+    """Learn in float32 and in bf16-mixed; test MSE, and the distance of samples to the data.
+
+    The distance is Fréchet's, of the pixels themselves: no network stands between.
+
+    Args:
+        config: the run; its seed, precision and saving are set here.
+        dataset: small images, uint8.
+        seeds: of the runs; the two precisions share them.
+    """
+    found: dict[PrecisionName, list[tuple[float, float]]] = {"32-true": [], "bf16-mixed": []}
+    for precision, values in found.items():
+        for seed in seeds:
+            own = replace(config, precision=precision, seed=seed, save_every=10**9)
+            with tempfile.TemporaryDirectory() as folder:
+                run = RunDir(Path(folder))
+                run.create(own)
+                trainer = Trainer(own, dataset, run, command="python -m train.precision")
+                trainer.fit()
+            values.append(_judged(trainer))
+    full, half = (zip(*values, strict=True) for values in found.values())
+    names = ("test MSE", "Fréchet distance of samples, in pixels,")
+    return [
+        Precision(list(a), list(b), f"{name} of {dataset.name} after {config.epochs} epochs")
+        for name, a, b in zip(names, full, half, strict=True)
+    ]
+
+
+def _judged(trainer: Trainer) -> tuple[float, float]:
+    """Test MSE and sample distance of a run at its end."""
+    method, device, dataset = trainer.method, trainer.fabric.device, trainer.dataset
+    trainer.model.eval()
+    mse = evaluation.reconstruction_mse(method.reconstruct, dataset.test, seed=0, device=device)
+    rng = torch.Generator(device).manual_seed(0)
+    z = trainer.model.prior.sample_base(len(dataset.train), generator=rng)
+    fake = quantise(trainer.model.generate(method.sample_prior(z, generator=rng)))
+    pixels = _Pixels(math.prod(dataset.data_shape))
+    return mse, frechet_distance([dataset.train], [fake], pixels, device)
+
+
+class _Pixels(nn.Module):
+    """Pixels as features, on the 0-to-1 scale."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1) / 255
 
 
 def zoo_examples(n: int) -> tuple[LatentEBM, Tensor, LangevinConfig]:

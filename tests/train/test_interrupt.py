@@ -30,7 +30,7 @@ OPTIONS = {
 }
 TINY = [f"--{name}={value}" for name, value in OPTIONS.items()]
 STEPS_PER_EPOCH = 10
-PATIENCE = 120  # seconds
+PATIENCE = 400  # seconds
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen:

@@ -14,7 +14,7 @@ PROGRAM = Path(__file__).with_name("kill.py")
 def test_nothing_is_lost_and_the_count_is_a_record(tmp_path):
     """Of four kills, two wait until a file is being written."""
     command = [sys.executable, str(PROGRAM), "--kills=4", "--seed=1", "--json=kill.json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("kill ") == 4
     record = records.load(tmp_path / "kill.json")

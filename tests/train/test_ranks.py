@@ -34,7 +34,7 @@ from train.run_lock import owner
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("share_runs.py")
-PATIENCE = 180  # seconds
+PATIENCE = 600  # seconds
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 CHAINS = {"short-run": "short-run", "persistent": "persistent", "stopped": "persistent"}
 
