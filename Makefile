@@ -11,6 +11,8 @@ PYTHON ?= python3
 PORT ?= 8501
 GIVEN := $(if $(filter command line,$(origin VENV)),$(VENV))
 RUN := $(or $(GIVEN),.venv)/bin/python
+# Each worker computes on one thread; a file stays with one, as its tests share what they load.
+WORKERS := -n auto --maxprocesses 4 --dist loadfile
 READY := $(if $(GIVEN),existing-environment,.venv/ready)
 
 .PHONY: app test existing-environment
@@ -19,11 +21,11 @@ app: $(READY)
 	@$(RUN) -m app --port $(PORT)
 
 test: $(READY)
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest $(WORKERS)
 
 existing-environment:
 	@test -x "$(RUN)" || { echo "VENV=$(VENV) is no virtual environment: $(RUN) does not exist"; exit 1; }
-	@$(RUN) -c "import torchvision, lightning_fabric, sklearn, tyro, rich, streamlit, plotly, arviz_stats, scipy, torchmetrics, torch_fidelity, msgspec, safetensors, zuko, pytest, imageio_ffmpeg; from importlib.metadata import version; version('umap-learn')" \
+	@$(RUN) -c "import torchvision, lightning_fabric, sklearn, tyro, rich, streamlit, plotly, arviz_stats, scipy, torchmetrics, torch_fidelity, msgspec, safetensors, zuko, pytest, xdist, imageio_ffmpeg; from importlib.metadata import version; version('umap-learn')" \
 		|| { echo "VENV=$(VENV) lacks something of requirements.txt: $(RUN) -m pip install -r requirements.txt"; exit 1; }
 
 .venv/ready: requirements.txt
