@@ -102,7 +102,7 @@ def _edges(values: np.ndarray, *shown: float) -> np.ndarray:
 def _add_histograms(
     figure: go.Figure, is_anomaly: np.ndarray, values: np.ndarray, edges: np.ndarray, **where: int
 ) -> None:
-    """Bars of both kinds over the same bins; a legend stands in the first row alone."""
+    """Bars of both kinds over the same bins; one of several rows leaves the legend to its marks."""
     middle, inside = (edges[1:] + edges[:-1]) / 2, np.clip(values, edges[0], edges[-1])
     for name, kind, color in (("normal", ~is_anomaly, NORMAL), ("anomalies", is_anomaly, ANOMALY)):
         counts, _ = np.histogram(inside[kind], edges)
@@ -112,7 +112,7 @@ def _add_histograms(
             width=edges[1] - edges[0],
             name=name,
             legendgroup=name,
-            showlegend=where.get("row", 1) == 1,
+            showlegend=not where,
             marker={"color": color, "opacity": 0.65, "line": {"width": 0}},
             hovertemplate="%{x:.4g}: %{y:.1%}<extra>" + name + "</extra>",
             **where,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import streamlit as st
 
@@ -31,13 +33,14 @@ def page() -> None:
     st.header("Anomaly")
     st.markdown(
         "One class was **left out of training**. Does the model find its examples odd? Each test "
-        "example gets a score, **−log p(x, z)** with z inferred from x: reconstruction, tilt and "
-        "½‖z‖² added up. What scores above a threshold is flagged."
+        "example gets a score, that of a latent EBM is **−log p(x, z)** with z inferred from x: "
+        "reconstruction, tilt and ½‖z‖² added up. What scores above a threshold is flagged."
     )
     run, step = _pick()
     try:
-        file = anomaly.steps(run)[step]
-        known = cache.computed(anomaly.read, file, file.stat().st_mtime_ns)
+        files = anomaly.steps(run)
+        versions = {at: (file, file.stat().st_mtime_ns) for at, file in files.items()}
+        known = cache.computed(anomaly.read, *versions[step])
         held_out = run.config().held_out
     except (ScoresError, RunError, OSError) as error:
         st.error(plain(str(error)))
@@ -47,7 +50,7 @@ def page() -> None:
         f"{known.is_anomaly.sum():,} anomalies, scored by the method "
         f"“{plain(known.method)}” after {step:,} iterations."
     )
-    _show(run, step, known)
+    _show(run, step, known, versions)
 
 
 def _pick() -> tuple[RunDir, int]:
@@ -74,21 +77,20 @@ def _pick() -> tuple[RunDir, int]:
 
 
 @st.fragment
-def _show(run: RunDir, step: int, known: Scores) -> None:
+def _show(run: RunDir, step: int, known: Scores, versions: dict[int, tuple[Path, int]]) -> None:
     kind, weights = _pick_score(known)
     score = anomaly.combined(known, kind, weights)
     if not np.isfinite(score).all():
         st.error("Some scores are not finite: the chains diverged. Look at another checkpoint.")
         return
-    files = anomaly.steps(run)
-    versions = tuple((file, file.stat().st_mtime_ns) for file in files.values())
-    areas = np.array(cache.computed(anomaly.areas, versions, kind, tuple(weights.items())))
+    files, pairs = tuple(versions.values()), tuple(weights.items())
+    areas = np.array(cache.computed(anomaly.areas, files, kind, pairs))
     found = anomaly.curves(known.is_anomaly, score)
     _show_numbers(known, found, areas)
     cut = _cut(known, score)
     _show_curves(known, found, score, cut)
     st.plotly_chart(
-        figures.over_checkpoints(np.array(list(files)), areas, step, known.prevalence),
+        figures.over_checkpoints(np.array(list(versions)), areas, step, known.prevalence),
         key="areas",
     )
     anomaly_item.show(Shown(run, step, known, kind, weights, score))

@@ -78,8 +78,9 @@ def show(shown: Shown) -> None:
     right.plotly_chart(_terms_figure(shown, item, found), key="terms")
     if found is not None:
         right.caption(
-            "Diamond: as the run scored it, where posterior chains persist with one that went on "
-            "from scoring to scoring. Lines: fresh chains of the model's own length."
+            "Among all test examples, normal ones grey and anomalies pink. As scored: by the run, "
+            "where posterior chains persist by one that went on from scoring to scoring. Restarts: "
+            "fresh chains as long as those the model reconstructs with."
         )
     again = None if found is None else (item, n_restarts, seed)
     show_lines(

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
-from lebm.encoders import build_encoder, gaussian_kl
+from lebm.encoders import build_encoder, encode_gaussian, gaussian_kl
+from train.data import to_model_range
 from train.methods.vae import negative_elbo
 
 
@@ -64,3 +65,34 @@ def test_an_encoder_mirrors_the_generator(size, make_model):
     assert kernels == mirrored[::-1]  # transposed kernels are kept (in, out), others (out, in)
     x = torch.zeros(2, 3, size, size, dtype=torch.float64)
     assert encoder(x).shape == (2, model.config.latent_dim)
+
+
+def test_the_anomaly_score_is_minus_the_bound(make_method, images, rng):
+    """Term by term, with the same noise."""
+    method = make_method("vae", images)
+    x = to_model_range(images.test)
+    again = rng.clone_state()
+    terms = method.anomaly_terms(x, torch.arange(len(x)), generator=rng)
+    noise = method.model.prior.sample_base(len(x), generator=again)
+    with torch.no_grad():
+        mean, log_std = encode_gaussian(method.encoder, x)
+        nll = -method.model.log_likelihood(x, mean + log_std.exp() * noise)
+        normal = Independent(Normal(mean, log_std.exp()), 1)
+        kl = kl_divergence(normal, Independent(Normal(torch.zeros_like(mean), 1.0), 1))
+    torch.testing.assert_close(terms, {"reconstruction": nll, "kl": kl})
+
+
+def test_the_two_stage_score_is_minus_the_first_stage_s_bound(make_method, images, rng):
+    """Its terms are the VAE's at the σ that was learned."""
+    method = make_method("2svae", images)
+    method.memory["noise_variance"].fill_(0.04)
+    method.prepare_model()
+    x = to_model_range(images.test)
+    again = rng.clone_state()
+    terms = method.anomaly_terms(x, torch.arange(len(x)), generator=rng)
+    with torch.no_grad():
+        mean, log_std = encode_gaussian(method.encoder, x)
+        noise = torch.randn(mean.shape, generator=again)
+        pixels = Independent(Normal(method.decoder(mean + log_std.exp() * noise), 0.2), 3)
+    torch.testing.assert_close(terms["reconstruction"], -pixels.log_prob(x))
+    torch.testing.assert_close(terms["kl"], gaussian_kl(mean, log_std))
