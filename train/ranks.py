@@ -215,13 +215,13 @@ class Ranks:
         }
         return whole, bool(largest[0])
 
-    def longest(self, seconds: float) -> float:
-        """The largest of what the processes' clocks say, so that all of them act on one time."""
-        if self.n_processes == 1:
-            return seconds
-        times = torch.zeros(self.n_processes, dtype=torch.float64, device=self._fabric.device)
-        times[self._rank] = seconds
-        return float(self.total(times).amax())
+    def of_first(self, seconds: float) -> float:
+        """What the first process's clock says, so that all act on one time.
+
+        The others' clocks run on while the first one saves.
+        """
+        mine = torch.tensor(seconds if self.first else 0.0, dtype=torch.float64)
+        return float(self.total(mine)) if self.n_processes > 1 else seconds
 
     def total(self, values: Tensor) -> Tensor:
         """The sum over the processes, on the run's device; may overwrite the values."""

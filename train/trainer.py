@@ -181,7 +181,7 @@ class Trainer:
             for scheduler in self.schedulers:
                 scheduler.step()
         metrics = self._metrics(scalars)  # raises rather than saves what has diverged
-        self.seconds = self.ranks.longest(self.seconds + self._clock() - started)
+        self.seconds = self.ranks.of_first(self.seconds + self._clock() - started)
         if logs is not None:
             self._record(metrics, stopping, *logs, watch)
         return stopping
