@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -40,7 +41,31 @@ CHAINS = {"short-run": "short-run", "persistent": "persistent", "stopped": "pers
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory, make_config) -> Path:
+def process() -> Iterator[Callable[..., subprocess.Popen]]:
+    """Starts Python with a module in a folder; whatever still runs at the end is ended."""
+    started = []
+
+    def start(*command: str, folder: Path, **environment: str) -> subprocess.Popen:
+        one = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        one.terminate()
+        with one:  # closes its pipe and waits
+            pass
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, make_config, process) -> Path:
     """Runs that two processes shared, by their folder's name: methods, and chains of "lebm".
 
     Of 50 rows in batches of 7, one process has 3 rows and the other 4, and of the last batch's
@@ -185,31 +210,15 @@ SLURM = {
 
 
 @pytest.fixture
-def slurm(tmp_path, free_port):
+def slurm(tmp_path, free_port, process):
     """`python -m train ...` twice, as Slurm would start two tasks that share it."""
-    started = []
 
     def launch(*arguments: str) -> list[subprocess.Popen]:
         common = SLURM | {"MASTER_PORT": str(free_port)}
-        for rank in ("0", "1"):
-            own = {"SLURM_PROCID": rank, "SLURM_LOCALID": rank}
-            started.append(process("train", *arguments, folder=tmp_path, **common, **own))
-        return started
+        owns = ({"SLURM_PROCID": rank, "SLURM_LOCALID": rank} for rank in ("0", "1"))
+        return [process("train", *arguments, folder=tmp_path, **common, **own) for own in owns]
 
-    yield launch
-    for one in started:
-        one.kill()
-
-
-def process(*command: str, folder: Path, **environment: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return launch
 
 
 @pytest.fixture
@@ -248,7 +257,7 @@ def test_a_killed_process_ends_the_run_which_any_number_can_resume(slurm, tmp_pa
     assert (status, run.end().how) == (0, "finished"), said
 
 
-def test_where_the_one_that_writes_is_killed_another_says_so(tmp_path):
+def test_where_the_one_that_writes_is_killed_another_says_so(process, tmp_path):
     """Started as a person would, without a name for the run, which the first one chose."""
     arguments = [*TORCHRUN, "-m", "train", "digits", *TINY, "--epochs=1000"]
     started = process(*arguments, folder=tmp_path)
