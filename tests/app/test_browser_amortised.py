@@ -72,8 +72,8 @@ def test_the_flow_s_cloud_stands_beside_the_prior_s_on_a_phone(
     open_page: Callable[..., Any], learned: str
 ) -> None:
     options = {"color_scheme": "dark", "viewport": {"width": 400, "height": 900}}
-    page = open_page(f"tilted-prior?model={learned}", wait_for=".js-plotly-plot", **options)
-    page.locator(".legendtext").get_by_text("learned sampler").wait_for(timeout=120_000)
+    page = open_page(f"tilted-prior?model={learned}", wait_for="h2", **options)
+    page.locator(".legendtext").get_by_text("learned sampler").wait_for(timeout=240_000)
     assert page.evaluate("() => document.body.scrollWidth - document.body.clientWidth") <= 0
 
 
