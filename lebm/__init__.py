@@ -6,12 +6,14 @@ https://arxiv.org/abs/2006.08205.
 
 from lebm import langevin, zoo
 from lebm.checkpoint import CheckpointError, ModelCard, load, save
+from lebm.decoder import TextConfig
 from lebm.density import LogDensity
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
 from lebm.noise import ChainNoise
 from lebm.prior import TiltedPrior
 from lebm.trajectory import ChainFailure, State, Trajectory
+from lebm.vocabulary import Vocabulary
 
 __all__ = [
     "ChainFailure",
@@ -23,8 +25,10 @@ __all__ = [
     "ModelCard",
     "ModelConfig",
     "State",
+    "TextConfig",
     "TiltedPrior",
     "Trajectory",
+    "Vocabulary",
     "langevin",
     "load",
     "save",

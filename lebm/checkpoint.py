@@ -26,9 +26,9 @@ from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
 
 FORMAT = "lebm"
-#: 2 adds priors that are no network and layers of latents, 3 learned samplers.
-FORMAT_VERSION = 3
-_MAX_HEADER = 2**20  # bytes of names, shapes and card
+#: 2 adds priors that are no network and layers of latents, 3 learned samplers, 4 sentences.
+FORMAT_VERSION = 4
+_MAX_HEADER = 2**22  # bytes of names, shapes, card and vocabulary
 PARTIAL = ".partial"  # how a file is called until it is whole
 MAX_BYTES = 2**31  # a file beyond 2 GiB is no model of this library
 

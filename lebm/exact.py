@@ -88,7 +88,7 @@ def log_marginal(
         `(n,)`.
 
     Raises:
-        ValueError: if `latent_dim` is not 2.
+        ValueError: if `latent_dim` is not 2, or examples are sentences.
     """
     joints = _log_joints(model, x, grid, tilted, chunk)
     return torch.cat([grid.log_integral(log_joint) for log_joint in joints])
@@ -111,7 +111,7 @@ def aggregate_posterior(
         The density, `(n_points²,)`.
 
     Raises:
-        ValueError: if `latent_dim` is not 2.
+        ValueError: if `latent_dim` is not 2, or examples are sentences.
     """
     total = torch.zeros(len(grid.points), dtype=grid.points.dtype)
     for log_joint in _log_joints(model, x, grid, tilted, chunk):
@@ -125,6 +125,8 @@ def _log_joints(
     """log p(x, z) at `grid.points`, `(up to chunk, n_points²)`, a chunk of examples at a time."""
     if model.config.latent_dim != 2:
         raise ValueError(f"exact densities need latent_dim 2, not {model.config.latent_dim}")
+    if model.config.kind == "text":
+        raise ValueError("exact densities are those of points and images, not of sentences")
     z = grid.points
     log_prior = model.prior.unnorm_log_prob(z) if tilted else model.prior.base_log_prob(z)
     log_prior = log_prior - grid.log_integral(log_prior)

@@ -1,4 +1,4 @@
-"""The joint model p(x, z) = p_α(z) p_β(x|z), Pang et al. 2020, eq. 1 to 3."""
+"""The joint model p(x, z) = p_α(z) p_β(x|z), Pang et al. 2020, eq. 1 to 4."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lebm import langevin
 from lebm.amortised import AmortisedSamplers
+from lebm.decoder import RecurrentDecoder, TextConfig
 from lebm.density import LIKELIHOOD, LogDensity
 from lebm.generators import ConvGenerator, MLPGenerator
 from lebm.hierarchy import HierarchicalGenerator
@@ -31,11 +32,14 @@ class ModelConfig:
     latent_dim: int
     """d, the length of z."""
     data_shape: tuple[int, ...]
-    """Shape of one example: (2,) for points, (channels, size, size) for images."""
+    """Shape of one example: (2,) for points, (channels, size, size) for images, (T,) for sentences
+    of up to T words, the end counted as one."""
     width: int = 64
-    """Base width of the generator's convolutions, or units a layer for points."""
+    """Base width of the generator's convolutions, units a layer for points, units of the recurrent
+    state for sentences."""
     noise_std: float = 0.3
-    """σ of the observation noise, in the units of x (images lie in [-1, 1]); 1e-6 to 1e6."""
+    """σ of the observation noise, in the units of x (images lie in [-1, 1]); 1e-6 to 1e6.
+    Sentences have none."""
     prior_hidden: int = 200
     """Units in each of the two hidden layers of f_α."""
     prior_activation: Activation = "leaky_relu"
@@ -50,6 +54,8 @@ class ModelConfig:
     method chooses it."""
     amortised: bool = False
     """Whether learned samplers q_φ(z|x) and q_ψ(z) come along. The training method chooses it."""
+    text: TextConfig | None = None
+    """Vocabulary and word vectors, where examples are sentences."""
 
     def __post_init__(self) -> None:
         sizes = {"latent_dim": self.latent_dim, "width": self.width}
@@ -71,6 +77,18 @@ class ModelConfig:
             raise ValueError(
                 f"data_shape must be (dim,) or (channels, size, size), not {tuple(shape[:4])}"
             )
+        if self.text is not None and (len(shape) != 1 or self.latent_layers != 1 or self.amortised):
+            raise ValueError(
+                "a model of text needs data_shape (T,), one latent layer and no learned samplers, "
+                f"not {tuple(shape[:4])}, {self.latent_layers} and amortised={self.amortised}"
+            )
+
+    @property
+    def kind(self) -> Literal["points", "images", "text"]:
+        """What an example is."""
+        if self.text is not None:
+            return "text"
+        return "points" if len(self.data_shape) == 1 else "images"
 
 
 def _build_prior(config: ModelConfig) -> TiltedPrior:
@@ -86,7 +104,9 @@ def _build_prior(config: ModelConfig) -> TiltedPrior:
 def _build_generator(config: ModelConfig) -> nn.Module:
     layer_dim = config.latent_dim // config.latent_layers
     bottom: nn.Module
-    if len(config.data_shape) == 1:
+    if config.text is not None:
+        return RecurrentDecoder(layer_dim, config.data_shape[0], config.width, config.text)
+    if config.kind == "points":
         bottom = MLPGenerator(layer_dim, config.data_shape[0], config.width)
     else:
         channels, size, _ = config.data_shape
@@ -104,7 +124,9 @@ def _build_samplers(config: ModelConfig) -> AmortisedSamplers | None:
 
 
 class LatentEBM(nn.Module):
-    """Tilted prior p_α(z) over a generator p_β(x|z) = N(g_β(z), σ² I).
+    """Tilted prior p_α(z) over a generator p_β(x|z).
+
+    For points and images p_β(x|z) = N(g_β(z), σ² I); for sentences it is a recurrent decoder.
 
     Args:
         config: sizes, σ and activations.
@@ -117,7 +139,7 @@ class LatentEBM(nn.Module):
     Raises:
         ValueError: for a size outside its range, naming the field.
 
-    Source: Pang et al. 2020, eq. 1 (joint), 2 (prior) and 3 (generator).
+    Source: Pang et al. 2020, eq. 1 (joint), 2 (prior), 3 and 4 (generator).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -134,7 +156,7 @@ class LatentEBM(nn.Module):
         return 0.5 * math.prod(self.config.data_shape) * math.log(math.tau * self.noise_std**2)
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        r"""log p_β(x|z) of eq. 3, normalised, in nats.
+        r"""log p_β(x|z), normalised, in nats: eq. 4 for sentences, else eq. 3.
 
         $$ \log N(x; g_\beta(z), \sigma^2 I)
            = -\frac{\|x - g_\beta(z)\|^2}{2 \sigma^2} - \frac{D}{2} \log(2 \pi \sigma^2) $$
@@ -146,6 +168,8 @@ class LatentEBM(nn.Module):
         Returns:
             `(n,)`.
         """
+        if isinstance(self.generator, RecurrentDecoder):
+            return self.generator.log_prob(x, z)
         sq_error = (x - self.generator(z)).square().flatten(1).sum(1)
         return -sq_error / (2 * self.noise_std**2) - self.log_norm
 
@@ -164,10 +188,14 @@ class LatentEBM(nn.Module):
     def posterior_density(self, x: Tensor) -> LogDensity:
         """log p(x, z) + log Z(α) for given x `(n, *data_shape)` as "base", "tilt", "likelihood".
 
-        One chain an example: row i of z belongs to row i of x.
+        One chain an example: row i of z belongs to row i of x. For sentences, the words before
+        are those of x (teacher forcing), and the density stays with the weights it was made of.
         """
-        likelihood = {LIKELIHOOD: lambda z: self.log_likelihood(x, z)}
-        return LogDensity(self.prior_density().terms | likelihood)
+        if isinstance(self.generator, RecurrentDecoder):
+            log_likelihood = self.generator.given(x)
+        else:
+            log_likelihood = lambda z: self.log_likelihood(x, z)  # noqa: E731
+        return LogDensity(self.prior_density().terms | {LIKELIHOOD: log_likelihood})
 
     def sample_prior(
         self, start: Tensor, config: LangevinConfig, *, generator: torch.Generator
@@ -203,7 +231,10 @@ class LatentEBM(nn.Module):
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:
-        """g_β(z), the mean of p_β(x|z): `(n, latent_dim) -> (n, *data_shape)`, no gradient."""
+        """g_β(z), the mean of p_β(x|z): `(n, latent_dim) -> (n, *data_shape)`, no gradient.
+
+        Sentences have no mean: theirs is the greedy decoding, the likeliest word at each place.
+        """
         return self.generator(z)
 
     def reconstruct(

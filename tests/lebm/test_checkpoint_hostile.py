@@ -16,8 +16,10 @@ import safetensors.torch
 import torch
 
 from lebm.checkpoint import FORMAT_VERSION, CheckpointError, ModelCard, load, loads, save
+from lebm.decoder import TextConfig
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
+from lebm.vocabulary import Vocabulary
 
 LONGEST = 500  # characters of a message
 FIRST = "generator.net.0.bias"  # the tensor that the header lists first, `(4,)`
@@ -223,6 +225,13 @@ BAD_CONFIG = {
     "a flat image": {"data_shape": [28, 28]},
     "an image of 27 pixels": {"data_shape": [1, 27, 27]},
     "a shape of strings": {"data_shape": ["2"]},
+    "sentences without their weights": {"text": {}},
+    "sentences of pictures": {"text": {}, "data_shape": [1, 8, 8]},
+    "a vocabulary of numbers": {"text": {"vocabulary": {"words": [1]}}},
+    "a word twice": {"text": {"vocabulary": {"words": ["a", "a"]}}},
+    "a word of 100,000 letters": {"text": {"vocabulary": {"words": ["a" * 100_000]}}},
+    "a word in two lines": {"text": {"vocabulary": {"words": ["a\nb"]}}},
+    "vectors beyond all memory": {"text": {"embedding_dim": 2**62}},
 }
 
 
@@ -302,6 +311,16 @@ def test_a_newer_version_asks_for_a_newer_program(good):
     message = refused(with_metadata(good, format_version=newer))
     assert newer in message
     assert "update" in message
+
+
+def test_a_vocabulary_that_is_not_the_weights_is_refused(tmp_path):
+    text = TextConfig(4, vocabulary=Vocabulary(("a", "b")))
+    model = LatentEBM(ModelConfig(2, (4,), width=4, prior_hidden=4, text=text))
+    sampler, path = LangevinConfig(3, 0.1), tmp_path / "text.safetensors"
+    save(path, model, ModelCard("text", sampler, sampler, sampler))
+    longer = {"embedding_dim": 4, "vocabulary": {"words": ["a", "b", "c"]}}
+    message = refused(with_config(path.read_bytes(), text=longer))
+    assert "words is torch.float32 (4, 4), its config asks for torch.float32 (5, 4)" in message
 
 
 def test_a_foreign_safetensors_file_is_named_as_such():
