@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lebm.decoder import TextConfig
 from lebm.generators import IMAGE_LAYOUTS
+from lebm.vocabulary import lengths
 
 
 class ConvEncoder(nn.Module):
@@ -39,14 +41,42 @@ class ConvEncoder(nn.Module):
         return self.net(x).flatten(1)
 
 
-def build_encoder(data_shape: tuple[int, ...], width: int, d_out: int) -> nn.Module:
+class RecurrentEncoder(nn.Module):
+    """What a gated recurrent unit knows at a sentence's end: `(n, T) -> (n, d_out)`.
+
+    Of the decoder's sizes, with word vectors of its own.
+
+    Args:
+        text: of the model.
+        hidden: units of the recurrent state.
+        d_out: length of the output.
+    """
+
+    def __init__(self, text: TextConfig, hidden: int, d_out: int) -> None:
+        super().__init__()
+        self.words = nn.Embedding(len(text.vocabulary), text.embedding_dim)
+        self.unit = nn.GRU(text.embedding_dim, hidden, batch_first=True)
+        self.out = nn.Linear(hidden, d_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n_words = lengths(x)
+        states, _ = self.unit(self.words(x[:, : int(n_words.max())]))
+        return self.out(states[torch.arange(len(x), device=x.device), n_words - 1])
+
+
+def build_encoder(
+    data_shape: tuple[int, ...], width: int, d_out: int, text: TextConfig | None = None
+) -> nn.Module:
     """An encoder of a model's examples, `(n, *data_shape) -> (n, d_out)`.
 
     Args:
         data_shape: of one example.
         width: of the model's generator.
         d_out: length of the output.
+        text: of a model of sentences.
     """
+    if text is not None:
+        return RecurrentEncoder(text, width, d_out)
     if len(data_shape) == 3:
         return ConvEncoder(data_shape, width, d_out)
     return nn.Sequential(

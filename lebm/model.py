@@ -237,19 +237,19 @@ class LatentEBM(nn.Module):
         """
         return self.generator(z)
 
-    def reconstruct(
-        self, x: Tensor, config: LangevinConfig, *, generator: torch.Generator
-    ) -> Tensor:
-        """g_β(z) with z from a posterior chain that starts at p_0 noise.
+    def infer(self, x: Tensor, config: LangevinConfig, *, generator: torch.Generator) -> Tensor:
+        """z `(n, latent_dim)` from a posterior chain that starts at p_0 noise.
 
         Args:
             x: examples, `(n, *data_shape)`.
             config: the posterior chain.
             generator: source of the start and the noise.
-
-        Returns:
-            `(n, *data_shape)`.
         """
-        z = self.prior.sample_base(len(x), generator=generator)
-        z = langevin.sample(self.posterior_density(x), z, config, generator=generator)
-        return self.generate(z)
+        start = self.prior.sample_base(len(x), generator=generator)
+        return langevin.sample(self.posterior_density(x), start, config, generator=generator)
+
+    def reconstruct(
+        self, x: Tensor, config: LangevinConfig, *, generator: torch.Generator
+    ) -> Tensor:
+        """g_β(z), `(n, *data_shape)`, with z as `infer` finds it."""
+        return self.generate(self.infer(x, config, generator=generator))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,10 @@ class Vocabulary:
     def __len__(self) -> int:
         """Numbers in use, those of `<unk>` and of the end included."""
         return len(self.words) + 2
+
+    def digest(self) -> str:
+        """Hexadecimal digits that change with any word and with their order."""
+        return hashlib.sha256("\n".join(self.words).encode()).hexdigest()
 
     def encode(self, sentences: Iterable[Sequence[str]], length: int) -> Tensor:
         """Sentences, each a list of words, as numbers `(n, length)`, int64.

@@ -20,13 +20,25 @@ from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
 
+from lebm.vocabulary import Vocabulary
 from train import data, ranks, run_lock
 from train.config import TrainConfig
 from train.presets import PRESETS
 from train.ranks import LostProcess
 from train.run_dir import End, RunDir, RunError, first_free
 from train.trainer import DivergedRun, Progress, Trainer
+
+_RULES = ConstructorRegistry()
+
+
+@_RULES.struct_rule
+def _vocabulary_rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """The words come from the data: no option asks for them."""
+    if info.type is not Vocabulary:
+        return None
+    return StructConstructorSpec(instantiate=Vocabulary, fields=())
 
 
 @dataclass(frozen=True)
@@ -96,8 +108,13 @@ def _parse_arguments() -> TrainConfig | Resume | Rewind:
     resume = Annotated[Resume, tyro.conf.subcommand("resume")]
     rewind = Annotated[Rewind, tyro.conf.subcommand("rewind")]
     command: Any = reduce(or_, [*presets, resume, rewind])
-    with ranks.only_first_prints():
-        return tyro.cli(command, prog="python -m train", description=__doc__)
+    with ranks.only_first_prints(), _RULES:
+        return tyro.cli(
+            command,
+            prog="python -m train",
+            description=__doc__,
+            config=(tyro.conf.AvoidSubcommands,),  # text is there or not, as the preset has it
+        )
 
 
 def _prepare(
@@ -117,7 +134,8 @@ def _prepare(
     if dataset.note:
         console.print(f"note: {dataset.note}", markup=False)
     if dataset.skipped:
-        console.print(f"{dataset.skipped} unreadable pictures were left out")
+        what = "sentences that are too long" if dataset.vocabulary else "unreadable pictures"
+        console.print(f"{dataset.skipped} {what} were left out")
     console.print(
         f"{trainer.run.path}: {dataset.name}, {len(dataset.train)} examples, "
         f"{trainer.expected_steps - trainer.step} iterations to go on {trainer.fabric.device}",
@@ -204,8 +222,10 @@ def _command() -> str:
 
 
 def _load(config: TrainConfig, fabric: Fabric) -> data.Dataset:
+    model = config.model
+
     def load() -> data.Dataset:
-        return data.load(config.dataset, config.model.data_shape, config.data_root)
+        return data.load(config.dataset, model.data_shape, config.data_root, text=model.text)
 
     return ranks.in_turn(fabric, load)
 
@@ -268,7 +288,8 @@ def _save_end(trainer: Trainer, end: End) -> None:
 def _describe(progress: Progress, headline: tuple[str, ...]) -> str:
     m = progress.metrics
     rest = "".join(f"  {name.replace('_', ' ')} {m[name]:.3g}" for name in headline)
-    return f"{progress.rate:.2f} it/s  mse {m['mse']:.5f}{rest}"
+    error = f"mse {m['mse']:.5f}" if "mse" in m else f"nats a word {m['word_nll']:.3f}"
+    return f"{progress.rate:.2f} it/s  {error}{rest}"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import tyro
 from lebm import zoo
 from lebm.checkpoint import CheckpointError, ModelCard, load
 from lebm.langevin import LangevinConfig
+from lebm.model import ModelConfig
 from train.config import TrainConfig
 from train.evaluation import EVALUATED
 
@@ -22,6 +23,8 @@ _RESULTS = {
     "log_prob_gaussian": "the same with f = 0",
     "auprc": "AUPRC",
     "auprc_trapezoid": "AUPRC by trapezoid",
+    "test_nll": "−log p(x|z) of test sentences, nats",
+    "test_nll_shuffled": "the same with another sentence's z",
 }
 
 
@@ -67,7 +70,7 @@ def run_card(
         "method": config.method,
         "latent_dim": config.model.latent_dim,
         "generator width": config.model.width,
-        "σ": config.model.noise_std,
+        **_observation(config.model),
         "Adam": f"f {optimizer.lr_prior:g}, g {optimizer.lr_generator:g}, betas "
         f"{optimizer.betas}, × {optimizer.lr_decay:g} an epoch",
         "batch": config.batch_size,
@@ -85,6 +88,16 @@ def run_card(
         reconstruction_sampler=config.reconstruction,
         facts=settings | facts | results,
     )
+
+
+def _observation(config: ModelConfig) -> dict[str, str | int | float]:
+    """What p(x|z) has beside its network: σ, or a vocabulary."""
+    if config.text is None:
+        return {"σ": config.noise_std}
+    return {
+        "words": len(config.text.vocabulary.words),
+        "longest sentence": config.data_shape[0] - 1,
+    }
 
 
 def hardware(device: torch.device, n_processes: int = 1) -> str:

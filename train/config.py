@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
+from lebm.vocabulary import Vocabulary
 
 DatasetName = Literal[
     "pinwheel",
@@ -21,12 +22,21 @@ DatasetName = Literal[
     "cifar10",
     "celeba",
     "image-folder",
+    "grammar",
+    "ptb",
+    "snli",
+    "yahoo",
+    "text-file",
 ]
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed"]
 
 MethodName = Literal["lebm", "amortised", "vae", "2svae", "rae", "sri", "sri-5"]
+
+
+#: Those that learn from sentences.
+TEXT_METHODS: tuple[MethodName, ...] = ("lebm", "vae", "sri")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +140,9 @@ class TrainConfig:
     split_seed: int | None = None
     """Of which normal examples are trained on, where a class is held out; None is seed."""
     data_root: Path | None = None
-    """Folder with the data; the environment variable LEBM_DATA stands in for it (but for one's own
-    pictures), and without either a data set is downloaded into ./data."""
+    """Folder with the data, or one's own file of sentences; the environment variable LEBM_DATA
+    stands in for it (but for one's own pictures and sentences), and without either a data set is
+    downloaded into ./data."""
     out: Path | None = None
     """The run's directory; default runs/PRESET, or the next free runs/PRESET-2, -3, ..."""
     save_every: int = 500
@@ -165,8 +176,19 @@ class TrainConfig:
         for name in ("held_out", "split_seed"):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+        if self.model.text is not None and self.method not in TEXT_METHODS:
+            raise ValueError(
+                f"method {self.method} learns no sentences: {', '.join(TEXT_METHODS)} do"
+            )
         if self.threads < 0:
             raise ValueError(f"threads must be at least 0, not {self.threads}")
+
+    def with_vocabulary(self, vocabulary: Vocabulary | None) -> TrainConfig:
+        """The same settings with the words of the data, where these are sentences."""
+        if self.model.text is None or vocabulary is None:
+            return self
+        text = replace(self.model.text, vocabulary=vocabulary)
+        return replace(self, model=replace(self.model, text=text))
 
     @property
     def split(self) -> int:

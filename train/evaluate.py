@@ -135,9 +135,10 @@ def _open(path: Path, load: Callable[..., data.Dataset]) -> Trainer:
     config, state = run.config(), run.load_state()
     if state is None:
         raise RunError(f"{path} has saved nothing yet: train it first")
+    model = config.model
     dataset = ranks.in_turn(
         ranks.connect(config.accelerator, config.precision),
-        lambda: load(config.dataset, config.model.data_shape, config.data_root),
+        lambda: load(config.dataset, model.data_shape, config.data_root, text=model.text),
     )
     trainer = Trainer(config, dataset, run, command="")
     trainer.load_state_dict(state)

@@ -31,6 +31,30 @@ class SamplePrior(Protocol):
     def __call__(self, start: Tensor, *, generator: torch.Generator) -> Tensor: ...
 
 
+class Judged(Protocol):
+    """A model, how it reconstructs and how its prior is drawn from."""
+
+    model: LatentEBM
+
+    def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor: ...
+
+    def sample_prior(self, start: Tensor, *, generator: torch.Generator) -> Tensor: ...
+
+
+def judge(method: Judged, test: Tensor, folder: Path, step: int) -> dict[str, float]:
+    """Leave pictures of a checkpoint; returns its row of evaluation.csv.
+
+    Args:
+        method: the model as it stands, and what is done with it.
+        test: held-out examples.
+        folder: of the pictures.
+        step: iterations so far.
+    """
+    model, reconstruct = method.model, method.reconstruct
+    save_samples(model, reconstruct, method.sample_prior, test, folder, step)
+    return evaluate(model, reconstruct, test)
+
+
 def mse_scale(examples: Tensor) -> float:
     """Factor from squared error in model units to the scale on which MSE is reported."""
     return 0.25 if examples.dtype == torch.uint8 else 1.0  # [-1, 1] is twice as wide as [0, 1]

@@ -8,6 +8,7 @@ a narrower generator, fewer latent dimensions, posterior chains that persist bet
 
 from __future__ import annotations
 
+from lebm.decoder import TextConfig
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
 from train.config import DatasetName, OptimizerConfig, TrainConfig
@@ -131,6 +132,28 @@ def _small_colour(dataset: DatasetName, size: int, epochs: int) -> TrainConfig:
     )
 
 
+def _sentences(
+    dataset: DatasetName,
+    length: int,
+    *,
+    latent_dim: int = 32,
+    width: int = 256,
+    text: TextConfig,
+    epochs: int,
+) -> TrainConfig:
+    """Sentences of fewer than `length` words at a size that two cores learn from."""
+    return TrainConfig(
+        dataset=dataset,
+        model=ModelConfig(latent_dim=latent_dim, data_shape=(length,), width=width, text=text),
+        prior_sampler=PRIOR,
+        posterior_sampler=LangevinConfig(n_steps=10, step_size=0.02),
+        posterior_chains="persistent",
+        reconstruction=LangevinConfig(n_steps=60, step_size=0.02),
+        optimizer=OptimizerConfig(lr_prior=1e-4, lr_generator=1e-3, lr_decay=0.98),
+        epochs=epochs,
+    )
+
+
 #: Name -> (one line for --help, settings).
 PRESETS: dict[str, tuple[str, TrainConfig]] = {
     "pinwheel": ("Five curved arms in the plane; ten minutes.", _plane("pinwheel")),
@@ -191,6 +214,31 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
     "svhn-small": ("SVHN at a size for 2 cores; hours.", _small_colour("svhn", 32, 10)),
     "cifar10-small": ("CIFAR-10 at a size for 2 cores; hours.", _small_colour("cifar10", 32, 15)),
     "celeba-small": ("64x64 faces at a size for 2 cores; hours.", _small_colour("celeba", 64, 25)),
+    "text": (
+        "Sentences of a small grammar of our own, no download; minutes.",
+        _sentences("grammar", 20, latent_dim=16, width=128, text=TextConfig(64), epochs=20),
+    ),
+    "ptb-small": (
+        "Penn Treebank, sentences of up to 15 words; an hour on 2 cores.",
+        _sentences("ptb", 16, text=TextConfig(128), epochs=30),
+    ),
+    "snli-small": (
+        "Captions of SNLI, up to 15 words; an hour on 2 cores.",
+        _sentences("snli", 16, text=TextConfig(128), epochs=40),
+    ),
+    "ptb": (
+        "Penn Treebank, whole; for a GPU.",
+        _sentences("ptb", 84, text=TextConfig(256), epochs=30),
+    ),
+    "snli": ("SNLI; for a GPU.", _sentences("snli", 52, text=TextConfig(256), epochs=30)),
+    "yahoo": (
+        "Yahoo answers; for a GPU.",
+        _sentences("yahoo", 202, text=TextConfig(256, 20_000), epochs=30),
+    ),
+    "text-file": (
+        "Your own sentences (--data-root FILE), one a line.",
+        _sentences("text-file", 32, text=TextConfig(128), epochs=30),
+    ),
     "image-folder": (
         "Your own pictures (--data-root), cropped and resized to the model's size.",
         TrainConfig(

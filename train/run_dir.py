@@ -2,9 +2,9 @@
 
     config.json           the settings
     metrics.csv           a row every `log_every` iterations, written as it goes
-    evaluation.csv        a row at every checkpoint: test MSE, in the plane log p(x), and AUPRC
-                          where a class is held out
-    samples/              pictures at every checkpoint, from fixed seeds
+    evaluation.csv        a row at every checkpoint: test MSE, in the plane log p(x), of sentences
+                          -log p(x|z), and AUPRC where a class is held out
+    samples/              pictures or sentences at every checkpoint, from fixed seeds
     checkpoints/          step-000500.safetensors, ...: models that library and app open
     scores/               step-000500.safetensors, ...: of the test examples, where a class is
                           held out (`train.scores`)
@@ -139,8 +139,8 @@ class RunDir:
             RunError: if something cannot be read or written.
         """
         logs = [self.path / "metrics.csv", self.path / "evaluation.csv"]  # cut back when opened
-        pictures = (self.path / "samples").glob("*-*.png")
-        files = [*self.checkpoints(), *self.scores(), *pictures]
+        samples = (self.path / "samples").glob("*-*.*")
+        files = [*self.checkpoints(), *self.scores(), *samples]
         numbered = [f for f in files if step_of(f) <= until]
         try:
             for folder in _FOLDERS:

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ExponentialLR
@@ -17,9 +16,10 @@ from torch.optim.lr_scheduler import ExponentialLR
 from lebm import checkpoint
 from lebm.model import LatentEBM
 from lebm.noise import SharedGenerator
-from train import cards, evaluation, scores
+from train import cards, evaluation, scores, text_evaluation
 from train.config import TrainConfig
 from train.data import Dataset, hold_out, to_model_range
+from train.data.order import epoch_order
 from train.methods import METHODS
 from train.ranks import LostProcess, connect
 from train.run_dir import CsvLog, RunDir, RunError
@@ -64,7 +64,8 @@ class Trainer:
     def __init__(self, config: TrainConfig, dataset: Dataset, run: RunDir, command: str) -> None:
         if config.held_out is not None:
             dataset = hold_out(dataset, config.held_out, config.split)
-        self.config, self.dataset, self.run, self.command = config, dataset, run, command
+        self.config = config = config.with_vocabulary(dataset.vocabulary)
+        self.dataset, self.run, self.command = dataset, run, command
         if config.threads:
             torch.set_num_threads(config.threads)
         self.fabric = connect(config.accelerator, config.precision)
@@ -80,6 +81,7 @@ class Trainer:
             ExponentialLR(optimizer, config.optimizer.lr_decay)
             for optimizer in self.method.optimizers.values()
         ]
+        self._vocabulary = dataset.vocabulary.digest() if dataset.vocabulary else ""
         self.step = 0
         self.seconds = 0.0
         cpu = self.fabric.device.type == "cpu"
@@ -220,10 +222,10 @@ class Trainer:
         return self.method.iteration(x, rows, generator=self.rng)
 
     def _order(self, epoch: int) -> Tensor:
-        """The training rows in this epoch's order, a function of seed and epoch alone."""
+        """The training rows in this epoch's order."""
         if self._epoch_order[0] != epoch:
-            rng = np.random.default_rng([self.config.seed, epoch])
-            rows = torch.from_numpy(rng.permutation(len(self.dataset.train)))
+            config = self.config
+            rows = epoch_order(self.dataset, config.batch_size, seed=config.seed, epoch=epoch)
             self._epoch_order = (epoch, rows)
         return self._epoch_order[1]
 
@@ -235,7 +237,8 @@ class Trainer:
         """
         values = torch.stack(list(scalars.values())).tolist()  # one wait
         row = dict(zip(scalars, values, strict=True))
-        row["mse"] *= evaluation.mse_scale(self.dataset.test)
+        if "mse" in row:
+            row["mse"] *= evaluation.mse_scale(self.dataset.test)
         config = self.config
         limits = {
             "z_minus_max": config.prior_sampler.max_radius,
@@ -258,13 +261,12 @@ class Trainer:
 
     def _save(self, log: CsvLog) -> None:
         """Pictures, evaluation row, model file, and last the state that says they are there."""
-        config, test = self.config, self.dataset.test
+        config = self.config
         self.model.eval()
         self.method.prepare_model()
-        reconstruct, sample_prior = self.method.reconstruct, self.method.sample_prior
-        folder = self.run.path / "samples"
-        evaluation.save_samples(self.model, reconstruct, sample_prior, test, folder, self.step)
-        row = evaluation.evaluate(self.model, reconstruct, test) | self._score()
+        judge = text_evaluation.judge if self.dataset.vocabulary else evaluation.judge
+        row = judge(self.method, self.dataset.test, self.run.path / "samples", self.step)
+        row |= self._score()
         log.add(self._stamp() | row)
         card = cards.run_card(
             config,
@@ -308,6 +310,7 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "n_examples": len(self.dataset.train),
+            "vocabulary": self._vocabulary,
             "schedulers": [s.state_dict() for s in self.schedulers],
             "rng": self.rng.get_state(),
             **self.method.state_dict(),
@@ -325,6 +328,11 @@ class Trainer:
             raise RunError(
                 f"{self.run.path} was trained on {state.get('n_examples')} examples, the data set "
                 f"now has {len(self.dataset.train)}: bring back the old data, or start a new run"
+            )
+        if state.get("vocabulary", "") != self._vocabulary:
+            raise RunError(
+                f"{self.run.path} was trained on sentences of other words than the data now "
+                "have: bring back the old data, or start a new run"
             )
         try:
             self.method.load_state_dict(state)

@@ -54,10 +54,14 @@ class Option:
         return get_args(self.type) if get_origin(self.type) is Literal else ()
 
     def of(self, config: Any) -> Any:
-        """The value in a config."""
+        """The value in a config; None where the config has not even the dataclass around it."""
         for name in self.path:
-            config = getattr(config, name)
+            config = getattr(config, name, None)
         return config
+
+    def belongs_to(self, config: Any) -> bool:
+        """Whether a config has the dataclass that this option stands in."""
+        return replace(self, path=self.path[:-1]).of(config) is not None
 
     def parse(self, text: str) -> Any:
         """The value a person typed.
@@ -144,7 +148,7 @@ def arguments(preset: Config, config: Config) -> list[str]:
     return [
         word
         for option in options(type(preset))
-        if option.of(config) != option.of(preset)
+        if option.belongs_to(preset) and option.of(config) != option.of(preset)
         for word in option.arguments(option.of(config))
     ]
 

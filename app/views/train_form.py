@@ -21,10 +21,11 @@ from train.presets import PRESETS
 from train.run_dir import RunError
 
 _DEFAULT = "digits"
-#: By the run's name and by its method.
+#: By the run's name, by its method and by the data.
 _SET_ELSEWHERE = {
     ("out",),
     *(("model", field) for field in ("prior", "latent_layers", "amortised")),
+    ("model", "text", "vocabulary", "words"),
 }
 _OPTIONS = tuple(o for o in options(TrainConfig) if o.path not in _SET_ELSEWHERE)
 _NO_FOLDER = "as the data set has it"
@@ -89,10 +90,11 @@ def _show_groups(base: TrainConfig) -> dict[Option, Any]:
     """All options, those of one dataclass together; returns what stands in their controls."""
     docs = field_docs(TrainConfig)
     values: dict[Option, Any] = {}
-    top = [option for option in _OPTIONS if len(option.path) == 1]
+    known = [option for option in _OPTIONS if option.belongs_to(base)]
+    top = [option for option in known if len(option.path) == 1]
     with st.expander("Run: data, length, seed, where to compute", key="group-run"):
         values |= _show_fields(top, base)
-    nested = [option for option in _OPTIONS if len(option.path) > 1]
+    nested = [option for option in known if len(option.path) > 1]
     for group, members in groupby(nested, key=lambda option: option.path[0]):
         title = group.upper() if group == "rae" else group.replace("_", " ").capitalize()
         with st.expander(f"{title}: {docs.get(group, '')}", key=f"group-{group}"):
@@ -144,7 +146,7 @@ def _offered_folders() -> dict[str, Path | None]:
 def _take_defaults() -> None:
     """Another preset was chosen: its own values stand in the form."""
     base = PRESETS[st.session_state["preset"]][1]
-    for option in _OPTIONS:
+    for option in filter(lambda option: option.belongs_to(base), _OPTIONS):
         value = option.of(base)
         as_it_is = option.choices or option.type in (bool, int)
         typed = _NO_FOLDER if option.type is Path else words(value)

@@ -12,6 +12,7 @@ import pytest
 import run_files
 from share_runs import digits
 
+from lebm.decoder import TextConfig
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
 from train import data
@@ -34,6 +35,13 @@ def images() -> Dataset:
     return digits()
 
 
+@pytest.fixture(scope="session")
+def sentences() -> Dataset:
+    """50 sentences of the built-in grammar to learn from, 16 held out; 60 words known."""
+    whole = data.load("grammar", (20,), text=TextConfig(max_words=60))
+    return replace(whole, train=whole.train[:50], test=whole.test[:16])
+
+
 @pytest.fixture
 def labelled() -> Dataset:
     """80 digits with their classes, 20 of them held out."""
@@ -45,11 +53,12 @@ def make_config() -> Callable[..., TrainConfig]:
     """Settings of a run of 21 iterations, a checkpoint every 5; keywords replace fields."""
 
     def make(dataset: str = "ring", **changes) -> TrainConfig:
-        shape, latent_dim = ((2,), 2) if dataset == "ring" else ((1, 8, 8), 4)
+        shape, latent_dim = {"ring": ((2,), 2), "grammar": ((20,), 3)}.get(dataset, ((1, 8, 8), 4))
+        text = TextConfig(embedding_dim=6, max_words=60) if dataset == "grammar" else None
         sampler = LangevinConfig(n_steps=3, step_size=0.02)
         config = TrainConfig(
             dataset=dataset,
-            model=ModelConfig(latent_dim, shape, width=4, prior_hidden=8),
+            model=ModelConfig(latent_dim, shape, width=4, prior_hidden=8, text=text),
             prior_sampler=sampler,
             posterior_sampler=sampler,
             reconstruction=sampler,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from train.data import faces, folder, toys, vision
+from lebm.decoder import TextConfig
+from train.data import faces, folder, sentences, toys, vision
 from train.data.anomaly import hold_out
 from train.data.base import Dataset, DatasetUnavailable, Request, to_model_range
 
@@ -19,7 +20,12 @@ __all__ = ["Dataset", "DatasetUnavailable", "hold_out", "load", "to_model_range"
 
 
 def load(
-    name: str, data_shape: tuple[int, ...], root: Path | None = None, *, download: bool = True
+    name: str,
+    data_shape: tuple[int, ...],
+    root: Path | None = None,
+    *,
+    download: bool = True,
+    text: TextConfig | None = None,
 ) -> Dataset:
     """The named data set.
 
@@ -30,13 +36,15 @@ def load(
         root: local folder; None means the environment variable LEBM_DATA (but for one's own
             pictures), and where that is unset too, ./data, which torchvision fills.
         download: False takes what is there and downloads nothing.
+        text: of a model of sentences. With a vocabulary, sentences are read with it; an empty one
+            is taken from the training sentences.
 
     Raises:
         DatasetUnavailable: if it cannot be had or does not fit; the message says what to do.
     """
     if name not in _LOADERS:
         raise DatasetUnavailable(f"no data set {name!r}; there are {', '.join(_LOADERS)}")
-    dataset = _LOADERS[name](Request(name, tuple(data_shape), root, download))
+    dataset = _LOADERS[name](Request(name, tuple(data_shape), root, download, text))
     if dataset.data_shape != tuple(data_shape):
         raise DatasetUnavailable(
             f"{name} has examples of shape {dataset.data_shape}, the model expects "
@@ -87,4 +95,9 @@ _LOADERS: dict[str, Callable[[Request], Dataset]] = {
     "cifar10": vision.cifar10,
     "celeba": faces.celeba,
     "image-folder": folder.image_folder,
+    "grammar": sentences.grammar,
+    "ptb": sentences.named,
+    "snli": sentences.named,
+    "yahoo": sentences.named,
+    "text-file": sentences.text_file,
 }

@@ -9,6 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lebm.decoder import TextConfig
+from lebm.vocabulary import Vocabulary
+
 
 class DatasetUnavailable(Exception):
     """A data set cannot be had; the message says what to do."""
@@ -20,13 +23,15 @@ class Dataset:
 
     Attributes:
         name: what was asked for.
-        train: points float32 `(n, dim)`, or images uint8 `(n, channels, size, size)`.
+        train: points float32 `(n, dim)`, images uint8 `(n, channels, size, size)`, or sentences
+            int64 `(n, T)`.
         test: the same, held out.
-        skipped: unreadable files left out.
-        note: how these data differ from the published ones, where they do.
+        skipped: unreadable pictures, or sentences that are too long, left out.
+        note: what a person should know of these data.
         labels: the class of each training and each held-out example, int64 `(n,)`, where the
             data have classes.
         anomalies: examples of a class left out of both, where one is (`hold_out`).
+        vocabulary: the words behind the numbers, of sentences.
 
     Raises:
         DatasetUnavailable: if a value is not finite; the message names the example.
@@ -39,6 +44,7 @@ class Dataset:
     note: str = ""
     labels: tuple[Tensor, Tensor] | None = None
     anomalies: Tensor | None = None
+    vocabulary: Vocabulary | None = None
 
     def __post_init__(self) -> None:
         for part, examples in (("training", self.train), ("held-out", self.test)):
@@ -59,7 +65,7 @@ class Dataset:
 
 
 def to_model_range(examples: Tensor) -> Tensor:
-    """float32 examples: images from 0..255 to [-1, 1], points as they are."""
+    """Examples for a model: images from 0..255 to [-1, 1], points and sentences as they are."""
     if examples.dtype == torch.uint8:
         return examples.float() / 127.5 - 1
     return examples
@@ -73,6 +79,7 @@ class Request:
     data_shape: tuple[int, ...]
     root: Path | None
     download: bool
+    text: TextConfig | None
 
 
 def local_root(request: Request) -> Path | None:

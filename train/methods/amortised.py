@@ -13,7 +13,13 @@ from lebm.amortised import AmortisedSamplers
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
 from train.config import TrainConfig
-from train.methods.base import Method, count_parameters, grad_norm, latent_metrics, mse_given_z
+from train.methods.base import (
+    Method,
+    count_parameters,
+    error_given_z,
+    grad_norm,
+    latent_metrics,
+)
 from train.objectives import divergence_less_log_z, generator_loss, prior_loss
 from train.scores import joint_terms
 
@@ -83,11 +89,10 @@ class Amortised(Method):
             "synthesis_divergence": synthesis.detach(),
             "nll_given_z": nll.detach(),
             **self._describe(z_plus, z_minus),
-            "mse": mse_given_z(model, nll.detach()),
         }
         for optimizer in self.optimizers.values():
             optimizer.step()
-        return metrics | self._grad_norms()
+        return metrics | self._grad_norms() | error_given_z(model, x, nll.detach())
 
     def _learn_refined(
         self, x: Tensor, z_plus: Tensor, z_minus: Tensor, generator: torch.Generator

@@ -14,6 +14,7 @@ from torch.optim import Adam, Optimizer
 
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
+from lebm.vocabulary import lengths
 from train.config import TrainConfig
 from train.ranks import Ranks
 
@@ -66,8 +67,8 @@ class Method(ABC):
     ) -> dict[str, Tensor]:
         """Learn from one mini-batch; returns scalars to log by name, left on the device.
 
-        One of them is "mse", the squared error of this batch's reconstructions, mean over
-        examples and values, in the units of x.
+        One of them is the error of this batch's reconstructions, by the name that `error_given_z`
+        gives it.
 
         Where several processes share the run, each learns from its part of the batch: gradients
         are averaged before an optimiser steps, and so are the scalars. What else depends on the
@@ -82,6 +83,10 @@ class Method(ABC):
     @abstractmethod
     def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
         """g(z) with z inferred from x as this method infers it, `(n, *data_shape)`."""
+
+    def infer(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
+        """z of x as this method infers it, `(n, latent_dim)`; of methods that learn sentences."""
+        raise NotImplementedError
 
     def expect_scoring(self, n: int) -> None:  # noqa: B027
         """So many examples are going to be scored at checkpoints, the same each time."""
@@ -154,10 +159,16 @@ class Method(ABC):
         return Adam(parameters, lr, self.config.optimizer.betas, maximize=maximize)
 
 
-def mse_given_z(model: LatentEBM, nll_given_z: Tensor) -> Tensor:
-    """The squared error a value inside a mean -log p_β(x|z), in the units of x."""
+def error_given_z(model: LatentEBM, x: Tensor, nll_given_z: Tensor) -> dict[str, Tensor]:
+    """The error inside a mean -log p_β(x|z), by name.
+
+    For points and images it is "mse", the squared error a value, in the units of x; for sentences
+    "word_nll", the nats a word, ends counted.
+    """
+    if model.config.kind == "text":
+        return {"word_nll": nll_given_z / lengths(x).float().mean()}
     n_values = math.prod(model.config.data_shape)
-    return 2 * model.noise_std**2 * (nll_given_z - model.log_norm) / n_values
+    return {"mse": 2 * model.noise_std**2 * (nll_given_z - model.log_norm) / n_values}
 
 
 def latent_metrics(z_plus: Tensor) -> dict[str, Tensor]:

@@ -25,7 +25,8 @@ class Autoencoder(Method):
     ) -> None:
         super().__init__(config, train, fabric, generator=generator)
         d_out = self.outputs * config.model.latent_dim
-        encoder = build_encoder(config.model.data_shape, config.model.width, d_out)
+        model = config.model
+        encoder = build_encoder(model.data_shape, model.width, d_out, text=model.text)
         self.encoder = encoder.to(fabric.device)
         self.networks["encoder"] = self.encoder
         self.optimizers["autoencoder"] = self.adam(
@@ -41,6 +42,10 @@ class Autoencoder(Method):
     def encode(self, x: Tensor) -> Tensor:
         """The code of each example, the mean of q(z|x): `(n, *data_shape) -> (n, d)`."""
         return self.encoder(x).float()[:, : self.config.model.latent_dim]
+
+    def infer(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
+        """The code; nothing is drawn."""
+        return self.encode(x)
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:

@@ -39,8 +39,12 @@ class LangevinInference(Method):
             self.memory["memory"][rows] = z_plus.cpu()
 
     def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
-        """g(z) with z from the run's reconstruction chain, which starts at p_0 noise."""
-        return self.model.reconstruct(x, self.config.reconstruction, generator=generator)
+        """g(z) with z as `infer` finds it."""
+        return self.model.generate(self.infer(x, generator=generator))
+
+    def infer(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
+        """z from the run's reconstruction chain, which starts at p_0 noise."""
+        return self.model.infer(x, self.config.reconstruction, generator=generator)
 
     def expect_scoring(self, n: int) -> None:
         """Make room for the persistent chains of scored examples."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from train.algorithm1 import learning_iteration
 from train.config import TrainConfig
-from train.methods.base import mse_given_z
+from train.methods.base import error_given_z
 from train.methods.inference import LangevinInference
 from train.methods.replay import CHAINS, PriorReplay
 
@@ -60,8 +60,8 @@ class LEBM(LangevinInference):
         self.remember(rows, iteration.z_plus)
         if self.replay is not None:
             self.replay.keep(self.ranks.gather(iteration.z_minus))
-        mse = mse_given_z(self.model, iteration.metrics["nll_given_z"])
-        return iteration.metrics | {"mse": mse}
+        error = error_given_z(self.model, x, iteration.metrics["nll_given_z"])
+        return iteration.metrics | error
 
     def facts(self) -> dict[str, str | int | float]:
         """As every method's, with both chains."""
