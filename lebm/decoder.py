@@ -76,9 +76,15 @@ class RecurrentDecoder(nn.Module):
         """The likeliest words one after the other, `(n, latent_dim) -> (n, T)`."""
         return decoding.greedy(self, z)
 
-    def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p_β(x|z) of eq. 4 in nats: `(n, T), (n, latent_dim) -> (n,)`."""
-        read = _read(x)
+    def log_prob(self, x: Tensor, z: Tensor, heard: Tensor | None = None) -> Tensor:
+        """log p_β(x|z) of eq. 4 in nats: `(n, T), (n, latent_dim) -> (n,)`.
+
+        Args:
+            x: sentences, `(n, T)`.
+            z: latents, `(n, latent_dim)`.
+            heard: what the decoder hears of the words before, `(n, T)`; x itself by default.
+        """
+        read = _read(x, x if heard is None else heard)
         states = self._states(self._drive(read), z)[read.real]
         log_probs = log_softmax(self.scores(states).to(z.dtype), -1)
         return read.sum(log_probs.gather(1, read.tokens[:, None])[:, 0])
@@ -90,7 +96,7 @@ class RecurrentDecoder(nn.Module):
         not change is computed once, and the weights take no gradient. When the weights change,
         another function is due.
         """
-        read = _read(x)
+        read = _read(x, x)
         with torch.no_grad():
             drive = self._drive(read)
         words, bias = self.words.detach(), self.bias.detach()
@@ -166,10 +172,10 @@ class _Read:
         return values.new_zeros(self.real.shape).masked_scatter(self.real, values).sum(0)
 
 
-def _read(x: Tensor) -> _Read:
+def _read(x: Tensor, heard: Tensor) -> _Read:
     real = real_tokens(x).T
     real = real[: int(real.any(1).sum())]
-    previous = torch.cat([torch.full_like(x[:, :1], END), x], 1).T[: len(real)]
+    previous = torch.cat([torch.full_like(x[:, :1], END), heard], 1).T[: len(real)]
     return _Read(real, x.T[: len(real)][real], previous)
 
 

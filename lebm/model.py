@@ -155,7 +155,7 @@ class LatentEBM(nn.Module):
         """The constant of eq. 3: D/2 log(2πσ²), with D values in an example."""
         return 0.5 * math.prod(self.config.data_shape) * math.log(math.tau * self.noise_std**2)
 
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+    def log_likelihood(self, x: Tensor, z: Tensor, heard: Tensor | None = None) -> Tensor:
         r"""log p_β(x|z), normalised, in nats: eq. 4 for sentences, else eq. 3.
 
         $$ \log N(x; g_\beta(z), \sigma^2 I)
@@ -164,12 +164,13 @@ class LatentEBM(nn.Module):
         Args:
             x: examples, `(n, *data_shape)`.
             z: latents, `(n, latent_dim)`.
+            heard: of sentences, what the decoder hears of the words before; x by default.
 
         Returns:
             `(n,)`.
         """
         if isinstance(self.generator, RecurrentDecoder):
-            return self.generator.log_prob(x, z)
+            return self.generator.log_prob(x, z, heard)
         sq_error = (x - self.generator(z)).square().flatten(1).sum(1)
         return -sq_error / (2 * self.noise_std**2) - self.log_norm
 

@@ -95,6 +95,15 @@ def count_words(sentences: Iterable[Sequence[str]], max_words: int) -> Vocabular
     return Vocabulary(tuple(frequent[:max_words]))
 
 
+def drop_words(tokens: Tensor, rate: float, *, generator: torch.Generator) -> Tensor:
+    """Sentences `(n, T)` in which a share of the words, each by chance, has become unknown.
+
+    Source: Bowman et al. 2016, "Generating sentences from a continuous space", word dropout.
+    """
+    dropped = torch.rand(tokens.shape, generator=generator, device=tokens.device) < rate
+    return tokens.masked_fill(dropped & (tokens != END), UNKNOWN)
+
+
 def lengths(tokens: Tensor) -> Tensor:
     """Words in each row `(n, T) -> (n,)`, its first END counted; T where there is none."""
     return real_tokens(tokens).sum(1)

@@ -108,13 +108,14 @@ def _parse_arguments() -> TrainConfig | Resume | Rewind:
     resume = Annotated[Resume, tyro.conf.subcommand("resume")]
     rewind = Annotated[Rewind, tyro.conf.subcommand("rewind")]
     command: Any = reduce(or_, [*presets, resume, rewind])
-    with ranks.only_first_prints(), _RULES:
-        return tyro.cli(
-            command,
-            prog="python -m train",
-            description=__doc__,
-            config=(tyro.conf.AvoidSubcommands,),  # text is there or not, as the preset has it
-        )
+    with ranks.only_first_prints():
+        return parse(command, prog="python -m train", description=__doc__)
+
+
+def parse(command: Any, **options: Any) -> Any:
+    """What `tyro.cli` makes of the arguments; whether there is text, the preset has decided."""
+    with _RULES:
+        return tyro.cli(command, config=(tyro.conf.AvoidSubcommands,), **options)
 
 
 def _prepare(

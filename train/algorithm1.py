@@ -43,6 +43,7 @@ def learning_iteration(
     posterior_sampler: LangevinConfig,
     *,
     generator: torch.Generator,
+    heard: Tensor | None = None,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Iteration:
     """Steps 2 to 5 of Algorithm 1 for one mini-batch; updates the model in place.
@@ -59,6 +60,8 @@ def learning_iteration(
         prior_sampler: K_0 and s_0.
         posterior_sampler: K_1 and s_1.
         generator: source of all noise, on the model's device.
+        heard: of sentences, what the decoder hears of the words before while it learns; x by
+            default.
         autocast: context of the passes through g_β, for mixed precision.
     """
     prior = model.prior
@@ -79,7 +82,7 @@ def learning_iteration(
     # Step 5, learning the generator: β follows eq. 8.
     generator_optimizer.zero_grad()
     with autocast():
-        loss_generator = generator_loss(model, x, z_plus)
+        loss_generator = generator_loss(model, x, z_plus, heard)
     loss_generator.backward()
     generator_optimizer.step()
 

@@ -125,6 +125,9 @@ class TrainConfig:
     """What follows the draws of learned samplers, where the method is amortised."""
     rae: RAEConfig = field(default_factory=RAEConfig)
     """Weights of the regularised autoencoder, where that is the method."""
+    word_dropout: float = 0.0
+    """Share of the words before that a decoder of sentences does not hear while it learns, so that
+    it listens to z; 0 to below 1, and 0 for all other data."""
     batch_size: int = 128
     """Examples an iteration, m in the paper."""
     epochs: int = 10
@@ -169,6 +172,11 @@ class TrainConfig:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise ValueError(f"minutes must be above 0, not {self.minutes}")
+        if not 0 <= self.word_dropout < 1 or (self.word_dropout and self.model.text is None):
+            raise ValueError(
+                "word_dropout must be from 0 to below 1, and 0 without sentences, "
+                f"not {self.word_dropout}"
+            )
         if not 0 <= self.prior_restart <= 1:
             raise ValueError(f"prior_restart must be from 0 to 1, not {self.prior_restart}")
         if not 0 <= self.seed < 2**63:

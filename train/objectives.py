@@ -25,7 +25,9 @@ def prior_loss(prior: TiltedPrior, z_plus: Tensor, z_minus: Tensor) -> Tensor:
     return prior.neg_energy(z_minus).mean() - prior.neg_energy(z_plus).mean()
 
 
-def generator_loss(model: LatentEBM, x: Tensor, z_plus: Tensor) -> Tensor:
+def generator_loss(
+    model: LatentEBM, x: Tensor, z_plus: Tensor, heard: Tensor | None = None
+) -> Tensor:
     r"""Scalar whose descent follows eq. 8 for the generator, mean over the batch, in nats.
 
     $$ \delta_\beta(x) = E_{p_\theta(z|x)}[\nabla_\beta \log p_\beta(x|z)] $$
@@ -41,8 +43,9 @@ def generator_loss(model: LatentEBM, x: Tensor, z_plus: Tensor) -> Tensor:
         model: the joint model.
         x: examples, `(n, *data_shape)`.
         z_plus: their posterior samples, `(n, latent_dim)`, detached.
+        heard: of sentences, what the decoder hears of the words before; x by default.
     """
-    return -model.log_likelihood(x, z_plus).mean()
+    return -model.log_likelihood(x, z_plus, heard).mean()
 
 
 def divergence_less_log_z(prior: TiltedPrior, z: Tensor, log_q: Tensor) -> Tensor:

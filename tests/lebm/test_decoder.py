@@ -67,6 +67,20 @@ def test_a_sentence_is_the_product_of_its_steps(make_text, rng):
     assert model.log_likelihood(x, z).item() == pytest.approx(total, abs=1e-12)
 
 
+def test_what_is_heard_of_the_words_before_can_be_less_than_they_are(make_text, rng):
+    """Each word's probability is that after the words heard; the words predicted stay."""
+    model, x, heard = make_text(), torch.tensor([[2, 2, 3, END]]), torch.tensor([[2, 1, 3, END]])
+    z = torch.randn(1, 3, dtype=torch.float64, generator=rng)
+    decoder, total = model.generator, 0.0
+    h, previous = decoder.begin(z), torch.tensor([END])
+    for word, next_heard in zip(x[0], heard[0], strict=True):
+        log_probs, h = decoder.step(previous, z, h)
+        total += log_probs[0, word].item()
+        previous = next_heard[None]
+    assert model.log_likelihood(x, z, heard).item() == pytest.approx(total, abs=1e-12)
+    assert torch.equal(model.log_likelihood(x, z, x), model.log_likelihood(x, z))
+
+
 def test_the_cell_is_torchs_gated_recurrent_unit(make_text, rng):
     decoder = make_text(length=3).generator
     cell = nn.GRUCell(5 + 3, 6).double()

@@ -11,6 +11,7 @@ from lebm.vocabulary import (
     UNKNOWN,
     Vocabulary,
     count_words,
+    drop_words,
     lengths,
     real_tokens,
 )
@@ -74,3 +75,13 @@ def test_what_is_too_long_for_a_word_is_not_counted():
 def test_bad_words_are_refused(words, complaint):
     with pytest.raises(ValueError, match=complaint):
         Vocabulary(words)
+
+
+def test_words_are_dropped_by_chance_and_ends_never(rng):
+    tokens = torch.tensor([[2, 3, 4, END, END]]).repeat(4000, 1)
+    dropped = drop_words(tokens, 0.3, generator=rng)
+    assert (dropped[:, 3:] == END).all()
+    changed = dropped[:, :3] != tokens[:, :3]
+    assert (dropped[:, :3][changed] == UNKNOWN).all()
+    assert abs(changed.float().mean().item() - 0.3) < 4.5 * (0.21 / 12_000) ** 0.5
+    assert torch.equal(drop_words(tokens, 0.0, generator=rng), tokens)

@@ -24,6 +24,8 @@ from train.config import OptimizerConfig, RAEConfig
         ("seed", -1),
         ("seed", 2**63),
         ("threads", -1),
+        ("word_dropout", -0.1),
+        ("word_dropout", 0.1),  # of points
         ("prior_restart", -0.1),
         ("prior_restart", 1.1),
         ("prior_restart", math.nan),

@@ -14,7 +14,7 @@ from torch.optim import Adam, Optimizer
 
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
-from lebm.vocabulary import lengths
+from lebm.vocabulary import drop_words, lengths
 from train.config import TrainConfig
 from train.ranks import Ranks
 
@@ -87,6 +87,11 @@ class Method(ABC):
     def infer(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
         """z of x as this method infers it, `(n, latent_dim)`; of methods that learn sentences."""
         raise NotImplementedError
+
+    def heard(self, x: Tensor, *, generator: torch.Generator) -> Tensor | None:
+        """What the decoder of sentences hears while it learns; None for all there is."""
+        rate = self.config.word_dropout
+        return drop_words(x, rate, generator=generator) if rate else None
 
     def expect_scoring(self, n: int) -> None:  # noqa: B027
         """So many examples are going to be scored at checkpoints, the same each time."""

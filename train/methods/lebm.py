@@ -55,6 +55,7 @@ class LEBM(LangevinInference):
             self.config.prior_sampler,
             self.config.posterior_sampler,
             generator=generator,
+            heard=self.heard(x, generator=generator),
             autocast=self.fabric.autocast,
         )
         self.remember(rows, iteration.z_plus)

@@ -59,7 +59,7 @@ class SRI(LangevinInference):
         self.remember(rows, z_plus)
         optimizer.zero_grad()
         with self.fabric.autocast():
-            loss = generator_loss(model, x, z_plus)
+            loss = generator_loss(model, x, z_plus, self.heard(x, generator=generator))
         loss.backward()
         optimizer.step()
         nll_given_z = loss.detach()

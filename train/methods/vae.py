@@ -14,7 +14,12 @@ from train.methods.encoders import Autoencoder
 
 
 def negative_elbo(
-    model: LatentEBM, x: Tensor, mean: Tensor, log_std: Tensor, noise: Tensor
+    model: LatentEBM,
+    x: Tensor,
+    mean: Tensor,
+    log_std: Tensor,
+    noise: Tensor,
+    heard: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""The two parts of -ELBO for each example, in nats: -log p_β(x|z) and the divergence.
 
@@ -28,9 +33,10 @@ def negative_elbo(
         mean: μ of q(z|x), `(n, d)`.
         log_std: log σ of q(z|x), `(n, d)`.
         noise: ε, `(n, d)`.
+        heard: of sentences, what the decoder hears of the words before; x by default.
     """
     z = mean + log_std.exp() * noise
-    return -model.log_likelihood(x, z), gaussian_kl(mean, log_std)
+    return -model.log_likelihood(x, z, heard), gaussian_kl(mean, log_std)
 
 
 class VAE(Autoencoder):
@@ -58,7 +64,8 @@ class VAE(Autoencoder):
         optimizer.zero_grad()
         with self.fabric.autocast():
             mean, log_std = encode_gaussian(self.encoder, x)
-            nll, kl = negative_elbo(model, x, mean, log_std, noise)
+            heard = self.heard(x, generator=generator)
+            nll, kl = negative_elbo(model, x, mean, log_std, noise, heard)
         loss = (nll + kl).mean()
         loss.backward()
         optimizer.step()
