@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lebm import langevin
 from lebm.amortised import AmortisedSamplers
 from lebm.decoder import RecurrentDecoder, TextConfig
-from lebm.density import LIKELIHOOD, LogDensity
+from lebm.density import LIKELIHOOD, LogDensity, LogDensityFn, Scaled
 from lebm.generators import ConvGenerator, MLPGenerator
 from lebm.hierarchy import HierarchicalGenerator
 from lebm.langevin import LangevinConfig
@@ -190,10 +190,13 @@ class LatentEBM(nn.Module):
         """log p(x, z) + log Z(α) for given x `(n, *data_shape)` as "base", "tilt", "likelihood".
 
         One chain an example: row i of z belongs to row i of x. For sentences, the words before
-        are those of x (teacher forcing), and the density stays with the weights it was made of.
+        are those of x (teacher forcing), the likelihood counts `text.sharpness` times, and the
+        density stays with the weights it was made of.
         """
+        log_likelihood: LogDensityFn
         if isinstance(self.generator, RecurrentDecoder):
-            log_likelihood = self.generator.given(x)
+            assert self.config.text is not None
+            log_likelihood = Scaled(self.config.text.sharpness, self.generator.given(x))
         else:
             log_likelihood = lambda z: self.log_likelihood(x, z)  # noqa: E731
         return LogDensity(self.prior_density().terms | {LIKELIHOOD: log_likelihood})

@@ -25,15 +25,13 @@ MAX_WORDS = 65_000
 class Vocabulary:
     """The words a model knows; word i of `words` has the number i + 2.
 
-    Args:
-        words: the most frequent first, say; `<unk>` and the end of a sentence are not among them.
-
     Raises:
         ValueError: for more than `MAX_WORDS` words, a word that stands there twice, and one that
             is empty, longer than `MAX_WORD`, or holds what is no printable character.
     """
 
     words: tuple[str, ...] = ()
+    """The most frequent first; `<unk>` and the end of a sentence are not among them."""
 
     def __post_init__(self) -> None:
         if len(self.words) > MAX_WORDS:

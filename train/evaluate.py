@@ -20,7 +20,7 @@ import tyro
 from scipy import stats
 from torch import Tensor
 
-from train import cards, data, evaluation, features, ranks, records
+from train import cards, data, evaluation, features, ranks, records, text_metrics
 from train.config import TrainConfig
 from train.frechet import frechet_distance
 from train.methods.inference import LangevinInference
@@ -42,9 +42,12 @@ class Options:
     weights (EfficientNet-Lite0 or the small MNIST network), module:function for your own, or
     "none"."""
     samples: int = 5000
-    """Samples for that distance, against as many training images, the first ones."""
+    """Samples for that distance, against as many training images, the first ones; of sentences,
+    samples for both perplexities."""
     test_examples: int = 2000
     """Held-out examples to reconstruct, the first ones; 0 for all."""
+    greedy: bool = False
+    """Of sentences: sample the likeliest word at each place, rather than draw it."""
     seed: int = 0
     """Of samples and chains."""
     json: Path | None = None
@@ -178,21 +181,24 @@ def _group(trainers: list[Trainer]) -> list[list[Trainer]]:
 
 def _measure(trainer: Trainer, options: Options, extractor: features.Features | None) -> Measured:
     """Reconstruction, samples and their cost, of one run."""
-    test, device = trainer.dataset.test[: options.test_examples or None], trainer.fabric.device
-    values = {"test MSE": _mse(trainer, trainer.method.reconstruct, test, options.seed)}
-    if not isinstance(trainer.method, LangevinInference):
-        by_chain = evaluation.by_langevin(trainer.model, trainer.config.reconstruction)
-        values["test MSE, by Langevin"] = _mse(trainer, by_chain, test, options.seed)
-    values |= _log_probs(trainer)
-    values |= _cost(trainer, options.seed)
-    n_samples = 0
-    if extractor is not None and trainer.dataset.train.dtype == torch.uint8:
-        n_samples = min(options.samples, len(trainer.dataset.train))
-        mine = trainer.ranks.turns
-        real = trainer.dataset.train[:n_samples].split(_BATCH)[mine]
-        fake = map(quantise, _samples(trainer, n_samples, options.seed, mine))
-        network = extractor.network.to(device)
-        values[extractor.label] = frechet_distance(real, fake, network, device)
+    n_test = len(trainer.dataset.test[: options.test_examples or None])
+    n_samples = min(options.samples, len(trainer.dataset.train))
+    if trainer.dataset.vocabulary is not None:
+        values = text_metrics.measure(
+            trainer.method,
+            trainer.dataset,
+            trainer.config.reconstruction,
+            n_test=n_test,
+            n_samples=n_samples,
+            greedy=options.greedy,
+            seed=options.seed,
+        )
+    else:
+        values = _reconstruction(trainer, options) | _log_probs(trainer)
+        if extractor is None or trainer.dataset.train.dtype != torch.uint8:
+            n_samples = 0
+        else:
+            values |= _distance(trainer, n_samples, options.seed, extractor)
     return Measured(
         run=str(trainer.run.path),
         data=trainer.dataset.name,
@@ -200,11 +206,32 @@ def _measure(trainer: Trainer, options: Options, extractor: features.Features | 
         seed=trainer.config.seed,
         iterations=trainer.step,
         minutes=round(trainer.seconds / 60, 2),
-        hardware=cards.hardware(device, trainer.ranks.n_processes),
-        n_test=len(test),
+        hardware=cards.hardware(trainer.fabric.device, trainer.ranks.n_processes),
+        n_test=n_test,
         n_samples=n_samples,
-        values=values,
+        values=values | _cost(trainer, options.seed),
     )
+
+
+def _reconstruction(trainer: Trainer, options: Options) -> dict[str, float]:
+    """Test MSE, as the method infers and by chains."""
+    test = trainer.dataset.test[: options.test_examples or None]
+    values = {"test MSE": _mse(trainer, trainer.method.reconstruct, test, options.seed)}
+    if not isinstance(trainer.method, LangevinInference):
+        by_chain = evaluation.by_langevin(trainer.model, trainer.config.reconstruction)
+        values["test MSE, by Langevin"] = _mse(trainer, by_chain, test, options.seed)
+    return values
+
+
+def _distance(
+    trainer: Trainer, n: int, seed: int, extractor: features.Features
+) -> dict[str, float]:
+    """The Fréchet distance of n samples to n training images."""
+    mine, device = trainer.ranks.turns, trainer.fabric.device
+    real = trainer.dataset.train[:n].split(_BATCH)[mine]
+    fake = map(quantise, _samples(trainer, n, seed, mine))
+    network = extractor.network.to(device)
+    return {extractor.label: frechet_distance(real, fake, network, device)}
 
 
 def _mse(trainer: Trainer, reconstruct: evaluation.Reconstruct, test: Tensor, seed: int) -> float:

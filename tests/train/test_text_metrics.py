@@ -1,0 +1,95 @@
+"""Table 2's numbers and the signs of collapse, against quadrature and known variances."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lebm.decoder import TextConfig
+from lebm.langevin import LangevinConfig
+from lebm.vocabulary import END, Vocabulary
+from train import text_metrics
+from train.evaluate import Options, run
+from train.language_model import LanguageModelConfig
+
+
+@pytest.fixture
+def line(make_model):
+    """A model of sentences with z on a line, where log p(x) is a sum over a grid."""
+    text = TextConfig(embedding_dim=5, vocabulary=Vocabulary(("a", "b")))
+    model = make_model(1, (4,), width=6, text=text)
+    with torch.no_grad():
+        for p in model.generator.parameters():
+            p.mul_(2)
+    return model.requires_grad_(False)
+
+
+GRID = torch.linspace(-9, 9, 1801, dtype=torch.float64)[:, None]
+X = torch.tensor([[2, 3, 3, END], [3, END, END, END], [1, 2, END, END]])
+
+
+def log_integral(values: torch.Tensor) -> torch.Tensor:
+    return values.logsumexp(-1) + torch.log(GRID[1, 0] - GRID[0, 0])
+
+
+def test_the_bound_is_close_below_log_p_of_x(line, rng):
+    log_z = float(log_integral(line.prior.unnorm_log_prob(GRID)))
+    exact = (
+        torch.stack([log_integral(line.unnorm_log_joint(x.expand(len(GRID), -1), GRID)) for x in X])
+        - log_z
+    )
+    chain = LangevinConfig(40, 0.1)
+    chains = text_metrics.posterior_chains(line, X, chain, generator=rng)
+    assert chains.shape == (3, 8, 1)
+    bounds = [
+        text_metrics.importance_bound(line, X, chains, log_z, generator=rng) for _ in range(20)
+    ]
+    bound = torch.stack(bounds).mean(0)
+    assert (bound < exact + 0.02).all()
+    assert (bound > exact - 0.1).all()
+
+
+def test_a_poor_proposal_gives_a_lower_bound_still(line, rng):
+    log_z = float(log_integral(line.prior.unnorm_log_prob(GRID)))
+    exact = (
+        torch.stack([log_integral(line.unnorm_log_joint(x.expand(len(GRID), -1), GRID)) for x in X])
+        - log_z
+    )
+    far = 6 + 0.1 * torch.randn(3, 8, 1, dtype=torch.float64, generator=rng)
+    bound = text_metrics.importance_bound(line, X, far, log_z, generator=rng)
+    assert (bound < exact - 1).all()
+
+
+def test_annealing_finds_the_partition_function(line):
+    rng = torch.Generator().manual_seed(0)
+    exact = float(log_integral(line.prior.unnorm_log_prob(GRID)))
+    assert text_metrics.log_partition(line, generator=rng) == pytest.approx(exact, abs=0.02)
+
+
+def test_the_use_of_z_is_the_variance_of_its_means(rng):
+    """Two latents that tell (variances 4 and 0.25), one that is noise, over 4,000 sentences."""
+    means = torch.randn(4000, 1, 3, generator=rng) * torch.tensor([2.0, 0.5, 0.0])
+    chains = means + torch.randn(4000, 8, 3, generator=rng)
+    use = text_metrics.latent_use(chains)
+    assert use.active_units == 2
+    assert use.signal == pytest.approx(4.25, rel=0.1)
+    nothing = text_metrics.latent_use(torch.randn(4000, 8, 3, generator=rng))
+    assert nothing.active_units == 0
+    assert nothing.signal < 0.05
+
+
+def test_runs_on_sentences_are_measured(start, make_config, sentences, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.evaluate.data.load", lambda *args, **kw: sentences)
+    monkeypatch.setattr(text_metrics, "JUDGE", LanguageModelConfig(8, 8, max_epochs=2))
+    for method in ("lebm", "vae"):
+        config = make_config("grammar", method=method, epochs=1)
+        start(config, sentences, tmp_path / method).fit()
+    paths = tuple(tmp_path / method for method in ("lebm", "vae"))
+    few = {"features": "none", "samples": 40, "test_examples": 8}
+    said = run(Options(paths, json=tmp_path / "numbers.json", **few))
+    header, _, *rows = said.splitlines()
+    for name in ("NLL", "NLL, another's z", "−log p(x), at most", "FPPL", "RPPL", "PPL of real"):
+        assert f"| {name} |" in header
+    assert len(rows) == 2
+    assert "MSE" not in header
+    assert (tmp_path / "numbers.json").exists()

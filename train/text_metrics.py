@@ -1,0 +1,205 @@
+"""What a trained model of sentences is worth: Table 2's numbers, a bound, and the use of z."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.distributions import MultivariateNormal
+
+from lebm import decoding, langevin
+from lebm.decoder import RecurrentDecoder
+from lebm.density import LIKELIHOOD, LogDensity
+from lebm.langevin import LangevinConfig
+from lebm.model import LatentEBM
+from lebm.tilting import tilt_path
+from train.data import Dataset
+from train.language_model import LanguageModel, LanguageModelConfig, fit, perplexity
+from train.text_evaluation import Judged, reconstruction_nll
+
+JUDGE = LanguageModelConfig()
+_BATCH = 128
+_CHAINS = 8  # a sentence, from which the proposal and the use of z are estimated
+_DRAWS = 64  # of the proposal
+_ACTIVE = 0.05  # variance of E[z_i|x] over sentences from which a unit counts as active
+
+
+@dataclass(frozen=True, slots=True)
+class LatentUse:
+    """How much of a sentence its latent tells."""
+
+    active_units: int
+    """Latents whose posterior mean varies over sentences."""
+    signal: float
+    """Variance over sentences of E[z|x], summed over latents; the prior's is latent_dim."""
+
+
+@torch.no_grad()
+def posterior_chains(
+    model: LatentEBM, x: Tensor, config: LangevinConfig, *, generator: torch.Generator
+) -> Tensor:
+    """Ends of 8 chains a sentence, from p_0 noise: `(n, T) -> (n, 8, latent_dim)`.
+
+    They climb Bayes' posterior, however sharp the one is that the model learned with.
+    """
+    assert isinstance(model.generator, RecurrentDecoder)
+    ends = []
+    for rows in x.split(_BATCH // _CHAINS):
+        each = rows.repeat_interleave(_CHAINS, 0)
+        terms = model.prior_density().terms | {LIKELIHOOD: model.generator.given(each)}
+        start = model.prior.sample_base(len(each), generator=generator)
+        ends.append(langevin.sample(LogDensity(terms), start, config, generator=generator))
+    return torch.cat(ends).view(len(x), _CHAINS, -1)
+
+
+def latent_use(chains: Tensor) -> LatentUse:
+    r"""Signs of posterior collapse, from chains `(n, k, latent_dim)` of n sentences.
+
+    $$ Var_x(E[z_i|x]) = \frac{1}{k (k - 1)} \sum_{a \ne b} Cov_x(z_i^a, z_i^b) $$
+
+    Chains of one sentence share its mean and not their noise, so their covariance has no noise
+    in it. Active units as in Burda et al. 2016.
+    """
+    centred = chains - chains.mean(0)
+    k = chains.shape[1]
+    total = centred.sum(1).square().sum(0) - centred.square().sum((0, 1))
+    variance = total / (k * (k - 1) * (len(chains) - 1))
+    return LatentUse(int((variance > _ACTIVE).sum()), float(variance.clamp_min(0).sum()))
+
+
+def log_partition(model: LatentEBM, *, generator: torch.Generator) -> float:
+    """log Z(α) by annealing; 0 where f is 0."""
+    if model.config.prior == "gaussian":
+        return 0.0
+    tilts = torch.linspace(0, 1, 6, device=generator.device)
+    return float(tilt_path(model.prior, tilts, generator=generator).log_z[-1])
+
+
+@torch.no_grad()
+def importance_bound(
+    model: LatentEBM, x: Tensor, chains: Tensor, log_z: float, *, generator: torch.Generator
+) -> Tensor:
+    r"""A lower bound of log p(x) for each sentence, in nats, `(n,)`.
+
+    $$ E\Big[\log \tfrac{1}{S} \sum_s \frac{p_\beta(x|z_s) p_\alpha(z_s)}{q(z_s|x)}\Big]
+       \le \log p(x), \qquad z_s \sim q(z|x) $$
+
+    q is a Gaussian at the mean of a sentence's chains; all sentences share its covariance, a
+    little wider than the chains'. It is a bound whatever q is, and the better, the closer.
+
+    Args:
+        model: the model.
+        x: sentences, `(n, T)`.
+        chains: ends of their posterior chains, `(n, k, latent_dim)`.
+        log_z: log Z(α).
+        generator: source of the draws.
+
+    Source: Burda et al. 2016, "Importance weighted autoencoders", eq. 8.
+    """
+    mean, k = chains.mean(1), chains.shape[1]
+    inside = (chains - mean[:, None]).flatten(0, 1)
+    covariance = inside.T @ inside / (len(x) * (k - 1)) * 1.2 * (1 + 1 / k)
+    covariance += 1e-4 * torch.eye(len(covariance), device=x.device)
+    noise = MultivariateNormal(torch.zeros_like(mean[0]), covariance)
+    log_weights = []
+    for _ in range(_DRAWS):
+        white = torch.randn(mean.shape, generator=generator, device=mean.device)
+        step = white.to(mean) @ noise.scale_tril.T
+        log_q = noise.log_prob(step)
+        log_weights.append(model.unnorm_log_joint(x, mean + step) - log_z - log_q)
+    return torch.stack(log_weights).logsumexp(0) - math.log(_DRAWS)
+
+
+@torch.no_grad()
+def draw_sentences(method: Judged, n: int, *, greedy: bool, generator: torch.Generator) -> Tensor:
+    """n sentences of the model, `(n, T)`: z from the prior, then x from p_β(x|z).
+
+    Args:
+        method: the model, and how its prior is drawn from.
+        n: how many.
+        greedy: the likeliest word at each place, rather than a draw.
+        generator: source of all draws.
+    """
+    decoder, parts = method.model.generator, []
+    assert isinstance(decoder, RecurrentDecoder)
+    for first in range(0, n, _BATCH):
+        start = method.model.prior.sample_base(min(_BATCH, n - first), generator=generator)
+        z = method.sample_prior(start, generator=generator)
+        drawn = decoder(z) if greedy else decoding.sample(decoder, z, generator=generator)
+        parts.append(drawn.cpu())
+    return torch.cat(parts)
+
+
+@lru_cache(maxsize=2)
+def real_judge(dataset: Dataset, device: torch.device) -> LanguageModel:
+    """The language model of a data set's training sentences, made once."""
+    assert dataset.vocabulary is not None
+    return fit(dataset.train, len(dataset.vocabulary), JUDGE, seed=0, device=device)
+
+
+def perplexities(samples: Tensor, dataset: Dataset, device: torch.device) -> dict[str, float]:
+    """How samples and real sentences read each other.
+
+    Args:
+        samples: of a model, `(n, T)`.
+        dataset: the real sentences.
+        device: where to compute.
+
+    Returns:
+        "FPPL": of samples, under a language model of real sentences. "RPPL": of real held-out
+        sentences, under a language model of the samples. "PPL of real": of real held-out
+        sentences under the one of real sentences, what neither can beat.
+    """
+    judge = real_judge(dataset, device)
+    assert dataset.vocabulary is not None
+    reverse = fit(samples, len(dataset.vocabulary), JUDGE, seed=0, device=device)
+    return {
+        "FPPL": perplexity(judge, samples),
+        "RPPL": perplexity(reverse, dataset.test),
+        "PPL of real": perplexity(judge, dataset.test),
+    }
+
+
+def measure(
+    method: Judged,
+    dataset: Dataset,
+    chain: LangevinConfig,
+    *,
+    n_test: int,
+    n_samples: int,
+    greedy: bool,
+    seed: int,
+) -> dict[str, float]:
+    """What Table 2 says of a run, and what it does not: name -> value.
+
+    Args:
+        method: the model, how it infers and how its prior is drawn from.
+        dataset: what it learned from.
+        chain: a posterior chain from p_0 noise, for the bound and the use of z.
+        n_test: held-out sentences, the first ones; a quarter of them for what takes many chains.
+        n_samples: sentences that are drawn for both perplexities.
+        greedy: whether they are the likeliest word at each place, rather than draws.
+        seed: of all draws.
+    """
+    model = method.model
+    device = next(model.parameters()).device
+    generator = torch.Generator(device).manual_seed(seed)
+    pairs = list(reconstruction_nll(model, method.infer, dataset.test[:n_test], seed=seed))
+    own, others = (float(torch.cat(part).mean()) for part in zip(*pairs, strict=True))
+    x = dataset.test[: max(n_test // 4, 2)].to(device)
+    chains = posterior_chains(model, x, chain, generator=generator)
+    log_z = log_partition(model, generator=generator)
+    bound = importance_bound(model, x, chains, log_z, generator=generator)
+    use = latent_use(chains)
+    samples = draw_sentences(method, n_samples, greedy=greedy, generator=generator)
+    return {
+        "NLL": own,
+        "NLL, another's z": others,
+        "−log p(x), at most": -float(bound.mean()),
+        "active units": float(use.active_units),
+        "Var E[z|x]": use.signal,
+        **perplexities(samples, dataset, device),
+    }
