@@ -130,7 +130,7 @@ def _encoded(request: Request, train: Sentences, test: Sentences, note: str) -> 
             "belong to another model"
         )
     skipped = len(train) + len(test) - sum(map(len, fitting))
-    return Dataset(request.name, tokens[0], tokens[1], skipped, note, vocabulary)
+    return Dataset(request.name, tokens[0], tokens[1], skipped, note, vocabulary=vocabulary)
 
 
 def _fitting(sentences: Sequence[list[str]], length: int) -> Sentences:
