@@ -52,6 +52,22 @@ CHARTS = {
         ),
         log=True,
     ),
+    "sentences": Chart(
+        "How surprising held-out sentences are",
+        "−log p(x|z), nats a sentence",
+        "Given a latent inferred from the sentence itself, and given that of another one. Where "
+        "the two meet, the decoder does not listen to z: the posterior has collapsed.",
+        (
+            Curve("evaluation", "test_nll", "with its own z", POSTERIOR),
+            Curve("evaluation", "test_nll_shuffled", "with another's z", FOLLOWED),
+        ),
+    ),
+    "words": Chart(
+        "How surprising a word is",
+        "−log p(word), nats",
+        "Over training batches, given z⁺ and the words before it. It should fall.",
+        (Curve("metrics", "word_nll", "training batches", POSTERIOR),),
+    ),
     "log_prob": Chart(
         "Exact log p(x) of held-out points",
         "nats",

@@ -264,6 +264,8 @@ def chain_id(entry: ModelEntry, settings: ChainSettings) -> str:
 def undrawable(model: LatentEBM) -> str | None:
     """Why the explorer has no picture of this model; None if it has."""
     config = model.config
+    if config.kind == "text":
+        return "its examples are sentences, and this page draws pictures and points"
     if len(config.data_shape) == 3 or (config.data_shape == (2,) and config.latent_dim == 2):
         return None
     return (

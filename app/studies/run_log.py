@@ -121,8 +121,9 @@ def pace(metrics: Columns, epochs: int, minutes: float | None = None) -> Pace:
 
 
 def sample_steps(run: RunDir) -> list[int]:
-    """The steps at which the run saved pictures of all three kinds."""
-    names = [file.stem.rpartition("-") for file in (run.path / "samples").glob("*-*.png")]
+    """The steps at which the run saved pictures, or sentences, of all three kinds."""
+    files = (run.path / "samples").glob("*-*.*")
+    names = [file.stem.rpartition("-") for file in files if file.suffix in (".png", ".txt")]
     kinds = ("gaussian", "prior", "reconstruction")
     steps = [
         {int(step) for kind, _, step in names if kind == k and step.isdecimal()} for k in kinds

@@ -177,8 +177,7 @@ def _do(action: Callable[[], None]) -> None:
 def _show_numbers(tables: dict[str, Columns]) -> None:
     newest = {
         "Epoch": ("metrics", "epoch", ".2f", "Passes over the training data"),
-        "Training MSE": ("metrics", "mse", ".5f", "Of the last batch that was logged"),
-        "Test MSE": ("evaluation", "test_mse", ".5f", "Of held-out examples, at the checkpoint"),
+        **_errors(tables),
         "Gap of f": ("metrics", "f_gap", "+.3f", "Mean f(z⁺) − mean f(z⁻) of the last batch"),
     }
     with st.container(horizontal=True, gap="large"):
@@ -186,6 +185,21 @@ def _show_numbers(tables: dict[str, Columns]) -> None:
             values = tables[table].get(name, ())
             shown = f"{values[-1]:{form}}" if len(values) else "–"
             st.metric(label, shown, help=help_line, width="content")
+
+
+def _errors(tables: dict[str, Columns]) -> dict[str, tuple[str, str, str, str]]:
+    """The numbers that say how well a run reconstructs: of sentences, in nats."""
+    if "word_nll" in tables["metrics"]:
+        batch, test = "Of the last batch that was logged", "Of held-out sentences, given their z"
+        return {
+            "Nats a word": ("metrics", "word_nll", ".3f", batch),
+            "Test nats a sentence": ("evaluation", "test_nll", ".2f", test),
+        }
+    batch, test = "Of the last batch that was logged", "Of held-out examples, at the checkpoint"
+    return {
+        "Training MSE": ("metrics", "mse", ".5f", batch),
+        "Test MSE": ("evaluation", "test_mse", ".5f", test),
+    }
 
 
 def _held(run: Run, tables: dict[str, Columns]) -> dict[str, Columns]:
@@ -233,7 +247,11 @@ def _show_samples(run: Run) -> None:
     step = steps[-1] if chosen == "newest" else chosen
     for column, (kind, caption) in zip(st.columns(len(_KINDS)), _KINDS.items(), strict=True):
         picture = run.path / "samples" / f"{kind}-{step:06d}.png"
-        column.image(picture.read_bytes(), f"{caption}, iteration {step:,}", width="stretch")
+        if picture.exists():
+            column.image(picture.read_bytes(), f"{caption}, iteration {step:,}", width="stretch")
+        else:
+            column.caption(f"{caption}, iteration {step:,}")
+            column.code(picture.with_suffix(".txt").read_text(), None, wrap_lines=True, height=400)
 
 
 def _show_files(run: Run, config: TrainConfig | None) -> None:
