@@ -104,4 +104,9 @@ def gaussian_kl(mean: Tensor, log_std: Tensor) -> Tensor:
 
     $$ \tfrac12 \sum_i (\mu_i^2 + \sigma_i^2 - 1) - \log \sigma_i $$
     """
-    return (0.5 * (mean.square() + (2 * log_std).exp() - 1) - log_std).sum(-1)
+    return gaussian_kl_each(mean, log_std).sum(-1)
+
+
+def gaussian_kl_each(mean: Tensor, log_std: Tensor) -> Tensor:
+    """The terms of `gaussian_kl`, one a latent: `(n, d), (n, d) -> (n, d)`."""
+    return 0.5 * (mean.square() + (2 * log_std).exp() - 1) - log_std

@@ -32,11 +32,11 @@ DatasetName = Literal[
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed"]
 
-MethodName = Literal["lebm", "amortised", "vae", "2svae", "rae", "sri", "sri-5"]
+MethodName = Literal["lebm", "amortised", "vae", "fb-vae", "sa-vae", "2svae", "rae", "sri", "sri-5"]
 
 
 #: Those that learn from sentences.
-TEXT_METHODS: tuple[MethodName, ...] = ("lebm", "vae", "sri")
+TEXT_METHODS: tuple[MethodName, ...] = ("lebm", "vae", "fb-vae", "sa-vae", "sri")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,30 @@ class AmortisedConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class VAEConfig:
+    """What variational autoencoders do against a posterior that collapses."""
+
+    annealing: int = 0
+    """Iterations over which the weight of the divergence rises from 0 to 1; 0 for 1 at once."""
+    pretraining: int = 0
+    """Iterations that fb-vae spends as an autoencoder without the divergence; then its generator
+    begins anew beside the encoder."""
+    free_bits: float = 0.15
+    """Nats of each latent's divergence, the mean over a batch, that cost fb-vae nothing."""
+    refine_steps: int = 5
+    """Gradient steps by which sa-vae refines what the encoder says of each example."""
+    refine_rate: float = 0.5
+    """Size of these steps; above 0."""
+
+    def __post_init__(self) -> None:
+        for name in ("annealing", "pretraining", "free_bits", "refine_steps"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"vae.{name} must be at least 0, not {getattr(self, name)}")
+        if not 0 < self.refine_rate < math.inf:
+            raise ValueError(f"vae.refine_rate must be above 0, not {self.refine_rate}")
+
+
+@dataclass(frozen=True, slots=True)
 class TrainConfig:
     """One training run."""
 
@@ -105,8 +129,9 @@ class TrainConfig:
     method: MethodName = "lebm"
     """How to learn: "lebm" is Algorithm 1 of Pang et al. 2020, prior and generator together;
     "amortised" is its section 2.6, with learned samplers in place of the chains. The others are
-    the baselines of its Table 1 on the same generator: the VAE, the two-stage VAE, the
-    regularised autoencoder, short-run inference under N(0, I) with one or five latent layers."""
+    the baselines of its Tables 1 and 2 on the same generator: the VAE, the VAE with free bits, the
+    semi-amortised VAE, the two-stage VAE, the regularised autoencoder, short-run inference under
+    N(0, I) with one or five latent layers."""
     prior_chains: Literal["short-run", "persistent"] = "short-run"
     """Start prior chains from p_0 noise (the paper), or where 10,000 remembered chains stand."""
     prior_restart: float = 0.05
@@ -123,6 +148,9 @@ class TrainConfig:
     """Learning rates and their decay."""
     amortised: AmortisedConfig = field(default_factory=AmortisedConfig)
     """What follows the draws of learned samplers, where the method is amortised."""
+    vae: VAEConfig = field(default_factory=VAEConfig)
+    """Annealing, free bits and refinement of variational autoencoders, where that is the
+    method."""
     rae: RAEConfig = field(default_factory=RAEConfig)
     """Weights of the regularised autoencoder, where that is the method."""
     word_dropout: float = 0.0

@@ -5,8 +5,10 @@ from __future__ import annotations
 from train.config import MethodName
 from train.methods.amortised import Amortised
 from train.methods.base import Method
+from train.methods.fb_vae import FreeBitsVAE
 from train.methods.lebm import LEBM
 from train.methods.rae import RAE
+from train.methods.sa_vae import SemiAmortisedVAE
 from train.methods.sri import SRI, SRI5
 from train.methods.two_stage_vae import TwoStageVAE
 from train.methods.vae import VAE
@@ -15,6 +17,8 @@ METHODS: dict[MethodName, type[Method]] = {
     "lebm": LEBM,
     "amortised": Amortised,
     "vae": VAE,
+    "fb-vae": FreeBitsVAE,
+    "sa-vae": SemiAmortisedVAE,
     "2svae": TwoStageVAE,
     "rae": RAE,
     "sri": SRI,

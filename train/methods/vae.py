@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from lebm.encoders import encode_gaussian, gaussian_kl
 from lebm.model import LatentEBM, ModelConfig
+from train.config import TrainConfig
 from train.methods.base import error_given_z, grad_norm, latent_metrics
 from train.methods.encoders import Autoencoder
 
@@ -50,6 +52,13 @@ class VAE(Autoencoder):
 
     headline = ("kl", "grad_norm_generator")
 
+    def __init__(
+        self, config: TrainConfig, train: Tensor, fabric: Fabric, *, generator: torch.Generator
+    ) -> None:
+        super().__init__(config, train, fabric, generator=generator)
+        if config.vae.annealing:
+            self.memory["iterations"] = torch.zeros((), dtype=torch.long)
+
     @classmethod
     def model_config(cls, config: ModelConfig) -> ModelConfig:
         """With the prior N(0, I)."""
@@ -63,16 +72,18 @@ class VAE(Autoencoder):
         noise = model.prior.sample_base(len(x), generator=generator)
         optimizer.zero_grad()
         with self.fabric.autocast():
-            mean, log_std = encode_gaussian(self.encoder, x)
+            mean, log_std = self.posterior(x, learning=True, generator=generator)
             heard = self.heard(x, generator=generator)
             nll, kl = negative_elbo(model, x, mean, log_std, noise, heard)
-        loss = (nll + kl).mean()
+        loss = nll.mean() + self.divergence_cost(mean, log_std)
         loss.backward()
         optimizer.step()
+        if "iterations" in self.memory:
+            self.memory["iterations"] += 1
         z_plus = (mean + log_std.exp() * noise).detach()
         nll_given_z = nll.detach().mean()
         return {
-            "elbo": -loss.detach(),
+            "elbo": -(nll + kl).detach().mean(),
             "kl": kl.detach().mean(),
             "nll_given_z": nll_given_z,
             "grad_norm_encoder": grad_norm(self.encoder),
@@ -81,11 +92,45 @@ class VAE(Autoencoder):
             **error_given_z(model, x, nll_given_z),
         }
 
+    def posterior(
+        self, x: Tensor, *, learning: bool, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation of q(z|x), each `(n, d)`.
+
+        Args:
+            x: examples, `(n, *data_shape)`.
+            learning: whether weights are going to learn from it.
+            generator: source of whatever is drawn.
+        """
+        return encode_gaussian(self.encoder, x)
+
+    @property
+    def weight(self) -> float:
+        """Of the divergence in the loss."""
+        if not self.config.vae.annealing:
+            return 1.0
+        return min(1.0, int(self.memory["iterations"]) / self.config.vae.annealing)
+
+    def divergence_cost(self, mean: Tensor, log_std: Tensor) -> Tensor:
+        """What the divergence of q(z|x) from p_0 adds to the loss: a scalar."""
+        return self.weight * gaussian_kl(mean, log_std).mean()
+
+    @torch.no_grad()
+    def infer(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
+        """The mean of q(z|x)."""
+        return self.posterior(x, learning=False, generator=generator)[0]
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
+        """g(z) with z the mean of q(z|x)."""
+        return self.model.generate(self.infer(x, generator=generator))
+
     @torch.no_grad()
     def anomaly_terms(
         self, x: Tensor, rows: Tensor, *, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """-ELBO: "reconstruction" with one draw of q(z|x), and "kl"."""
         noise = self.model.prior.sample_base(len(x), generator=generator)
-        nll, kl = negative_elbo(self.model, x, *encode_gaussian(self.encoder, x), noise)
+        mean, log_std = self.posterior(x, learning=False, generator=generator)
+        nll, kl = negative_elbo(self.model, x, mean, log_std, noise)
         return {"reconstruction": nll, "kl": kl}

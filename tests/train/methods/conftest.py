@@ -19,6 +19,7 @@ def make_method(make_config) -> Callable[..., Method]:
     def make(name: str, dataset: Dataset, **changes) -> Method:
         torch.manual_seed(0)
         config = make_config(dataset.name, method=name, **changes)
+        config = config.with_vocabulary(dataset.vocabulary)
         fabric = Fabric(accelerator="cpu", devices=1)
         generator = torch.Generator().manual_seed(0)
         return METHODS[config.method](config, dataset.train, fabric, generator=generator)
