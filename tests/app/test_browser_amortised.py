@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from explorer import IDLE
 
 from lebm import zoo
 from lebm.checkpoint import save
@@ -47,8 +48,9 @@ def test_chains_start_from_the_flow_and_the_address_says_so(
     page.click("button.start")
     page.wait_for_selector('output.counter[data-step="0"]')
     before = _picture(page)
+    page.wait_for_selector(IDLE)
     page.locator("label").filter(has_text=TOGGLE).first.click()
-    page.get_by_text("Start: draws of q_ψ(z), learned").wait_for(timeout=60_000)
+    page.get_by_text("Start: draws of q_ψ(z), learned").wait_for()
     page.wait_for_url(re.compile("amortised=true"))
     page.click("button.start")
     page.wait_for_selector('output.counter[data-step="0"]')
@@ -63,7 +65,7 @@ def test_a_link_opens_restarts_of_the_inference_network(
     open_page: Callable[..., Any], learned: str
 ) -> None:
     page = open_page(f"posterior?model={learned}&K1=20&amortised=true")
-    page.get_by_text("9 restarts after 20 steps").wait_for(timeout=60_000)
+    page.get_by_text("9 restarts after 20 steps").wait_for()
     assert page.get_by_text("Start: draws of q_φ(z|x), learned").is_visible()
     page.get_by_text(re.compile("Terms of −log p")).first.wait_for()
 

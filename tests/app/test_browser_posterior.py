@@ -78,7 +78,7 @@ def test_drawing_with_the_mouse_starts_chains(open_page: Callable[..., Any]) -> 
     assert pixels is not None
     assert pixels[2:6, 3:5].mean() > 60
     assert pixels[:, [0, 7]].max() == 0
-    assert page.locator(".st-key-input-x img").is_visible()
+    page.locator(".st-key-input-x img").wait_for()
 
 
 def test_a_drawing_is_undone_wiped_and_erased(open_page: Callable[..., Any]) -> None:
