@@ -40,9 +40,10 @@ class FreeBitsVAE(VAE):
         return min(1.0, since / self.config.vae.annealing) if self.config.vae.annealing else 1.0
 
     def divergence_cost(self, mean: Tensor, log_std: Tensor) -> Tensor:
-        """The divergence beyond the free nats of each latent."""
-        each = gaussian_kl_each(mean, log_std).mean(0)
-        return self.weight * each.clamp_min(self.config.vae.free_bits).sum()
+        """The divergence beyond the free nats of each latent, which the whole batch decides."""
+        free, each = self.config.vae.free_bits, gaussian_kl_each(mean, log_std).mean(0)
+        beyond = self.ranks.mean(each.detach()) > free
+        return self.weight * each.where(beyond, free).sum()
 
     def iteration(
         self, x: Tensor, rows: Tensor, *, generator: torch.Generator

@@ -87,7 +87,7 @@ def test_a_method_learns_to_reconstruct_digits_it_has_not_seen(name, start, make
         reconstruction=LangevinConfig(n_steps=40, step_size=0.02),
         optimizer=OptimizerConfig(lr_generator=4e-3),
         batch_size=50,
-        epochs=12,
+        epochs=14,
         save_every=1000,
         log_every=50,
     )
