@@ -103,7 +103,7 @@ class VAEConfig:
     """Nats of each latent's divergence, the mean over a batch, that cost fb-vae nothing."""
     refine_steps: int = 5
     """Gradient steps by which sa-vae refines what the encoder says of each example."""
-    refine_rate: float = 0.5
+    refine_rate: float = 0.1
     """Size of these steps; above 0."""
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from app.studies import history
 from app.studies.chain_run import ChainRun, ChainSettings, chain_id
 from app.studies.export import Film
 from app.studies.recipe import recipe_of
+from app.views import sentence_chains
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 
@@ -41,10 +42,14 @@ def page() -> None:
         "shaken by noise: **z ← z + s ∇log p(z) + √(2s) ε**. As its energy falls, what it "
         "decodes to turns into an example of the data."
     )
-    chosen = pick_model()
+    chosen = pick_model(sentences=True)
     if chosen is None:
         return
     entry, model, card = chosen
+    if model.config.kind == "text":
+        sentence_chains.show(entry, model, card)
+        _show_card(card)
+        return
     learned = "q_ψ(z)" if model.amortised else ""
     settings = chain_settings(card, _LENGTH, learned=learned)
     settings = replace(settings, adjusted=_metropolis("mala", settings.temperature))

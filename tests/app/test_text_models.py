@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.studies import run_log
+from app.studies import run_log, sentence_chains
 from lebm.decoder import TextConfig
 from lebm.model import ModelConfig
 from lebm.vocabulary import Vocabulary
@@ -29,6 +30,53 @@ def test_pages_of_pictures_say_in_one_sentence_that_these_are_sentences(
     assert not page.exception
     (said,) = [error.value for error in page.error]
     assert "its examples are sentences" in said
+
+
+def test_chains_are_read(page_of: Callable[[str], AppTest], save_run: Callable) -> None:
+    save_run("text", SENTENCES)
+    page = page_of("chains")
+    page.query_params["model"] = "runs/text"
+    page.run()
+    assert not page.exception
+    assert not page.error
+    (table,) = [frame.value for frame in page.dataframe]
+    assert len(table) == 16
+    words = {word for sentence in table["sentence"] for word in sentence.split()}
+    assert words <= {*TEXT.vocabulary.words, "<unk>"}
+    page.number_input(key="chain").set_value(3).run()
+    page.slider(key="step").set_value(40).run()
+    assert not page.exception
+    assert any("Chain 3" in markdown.value for markdown in page.markdown)
+
+
+def test_nonsense_in_the_address_falls_back(page_of: Callable, save_run: Callable) -> None:
+    save_run("text", SENTENCES)
+    page = page_of("chains")
+    page.query_params.update({"model": "runs/text", "chain": "-4", "step": "x", "K": "1e9"})
+    page.run()
+    assert not page.exception
+
+
+def test_new_words_are_those_that_the_sentence_before_did_not_have_there() -> None:
+    words = sentence_chains.compared("the cat sleeps .", "the old cat sat .")
+    assert [(w.text, w.new) for w in words] == [
+        ("the", False),
+        ("old", True),
+        ("cat", False),
+        ("sat", True),
+        (".", False),
+    ]
+    assert sentence_chains.compared("a b", "") == ()
+    assert all(w.new for w in sentence_chains.compared("", "a b"))
+
+
+def test_steps_that_say_the_same_are_taken_together() -> None:
+    energy = np.array([3.0, 2.0, 1.0, -1.0, -4.0])
+    found = sentence_chains.stretches(["a b", "a b", "a c", "a c", "a c"], energy)
+    assert [(s.first, s.last, s.energy) for s in found] == [(0, 1, (3, 2)), (2, 4, (1, -4))]
+    assert [w.new for w in found[0].words] == [False, False]
+    assert [w.new for w in found[1].words] == [False, True]
+    assert found[1].moved == -5
 
 
 def test_samples_that_are_sentences_count_as_samples(tmp_path) -> None:

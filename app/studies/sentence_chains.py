@@ -1,0 +1,87 @@
+"""Chains of a model of sentences, read word by word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+import numpy as np
+from torch import Tensor
+
+from app.studies.chain_run import ChainSettings
+from lebm import langevin
+from lebm.model import LatentEBM
+from lebm.trajectory import Trajectory
+
+_BATCH = 512  # latents decoded at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a sentence, and whether it was in the sentence before."""
+
+    text: str
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Steps of a chain over which it says the same.
+
+    Attributes:
+        first: the step at which it begins to.
+        last: the last step at which it still does.
+        words: what it says, the words new since the stretch before marked.
+        energy: -f(z) at the first and at the last of these steps.
+    """
+
+    first: int
+    last: int
+    words: tuple[Word, ...]
+    energy: tuple[float, float]
+
+    @property
+    def moved(self) -> float:
+        """How far the energy went while no word changed."""
+        return self.energy[1] - self.energy[0]
+
+
+def walk(model: LatentEBM, settings: ChainSettings) -> Trajectory:
+    """The chains with every step, from p_0 noise."""
+    noise = settings.noise(model)
+    density = settings.density(model)
+    start = langevin.init(density, noise.at(0))
+    return langevin.run(density, start, settings.sampler(settings.n_steps), noise=noise)
+
+
+def read(model: LatentEBM, z: Tensor) -> list[str]:
+    """The likeliest sentence of each latent, word by word: `(n, latent_dim)` -> n sentences."""
+    assert model.config.text is not None
+    vocabulary = model.config.text.vocabulary
+    return [s for rows in z.split(_BATCH) for s in vocabulary.decode(model.generate(rows))]
+
+
+def stretches(sentences: list[str], energy: np.ndarray) -> list[Stretch]:
+    """A chain's sentences, `(T,)`, with steps that say the same taken together.
+
+    Args:
+        sentences: at each step.
+        energy: -f(z) at each step, `(T,)`.
+    """
+    changed = [i for i, s in enumerate(sentences) if i == 0 or s != sentences[i - 1]]
+    ends = [*(i - 1 for i in changed[1:]), len(sentences) - 1]
+    found = []
+    for first, last in zip(changed, ends, strict=True):
+        before = sentences[first - 1] if first else sentences[first]
+        around = float(energy[first]), float(energy[last])
+        found.append(Stretch(first, last, compared(before, sentences[first]), around))
+    return found
+
+
+def compared(before: str, after: str) -> tuple[Word, ...]:
+    """The words of a sentence, those marked that its predecessor does not have in this order."""
+    old, new = before.split(), after.split()
+    kept = [False] * len(new)
+    for block in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
+        kept[block.b : block.b + block.size] = [True] * block.size
+    return tuple(Word(word, not same) for word, same in zip(new, kept, strict=True))

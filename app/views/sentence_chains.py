@@ -1,0 +1,119 @@
+"""The Chains page of a model of sentences: what each step says (Table 3)."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.figures.sentences import energy_and_words
+from app.models import ModelEntry
+from app.sidebar import Count, Length, chain_settings, plain
+from app.studies import sentence_chains
+from app.studies.chain_run import ChainSettings, chain_id
+from app.studies.sentence_chains import Stretch
+from lebm.checkpoint import ModelCard
+from lebm.model import LatentEBM
+from lebm.trajectory import Trajectory
+
+_KEPT = "sentence_chains.kept"  # the chains in the session, with the settings they belong to
+_LENGTH = Length("Steps K", "K", 1, 500, 10, "Steps that the chains take.", default=100)
+_COUNT = Count(default=16)
+_PANEL = (0, 40, 100)  # steps of Table 3
+_PANEL_CHAINS = 6
+
+
+def show(entry: ModelEntry, model: LatentEBM, card: ModelCard) -> None:
+    """Draw the page below its heading."""
+    settings = chain_settings(card, _LENGTH, _COUNT)
+    chains = _chains(entry, model, settings)
+    if chains.failures:
+        st.warning(f"{len(chains.failures)} chains were stopped; the first: {chains.failures[0]}.")
+    _show_panel(model, chains)
+    step = st.slider(
+        "Step",
+        0,
+        settings.n_steps,
+        settings.n_steps,
+        key="step",
+        bind="query-params",
+        help="Which step of all chains stands in the table.",
+    )
+    _show_table(model, chains, step)
+    chain = st.number_input(
+        "Follow chain",
+        0,
+        settings.n_chains - 1,
+        0,
+        key="chain",
+        bind="query-params",
+        help="Its sentences stand below, from the first step to the last.",
+    )
+    _show_walk(model, chains, int(chain), step)
+
+
+def _chains(entry: ModelEntry, model: LatentEBM, settings: ChainSettings) -> Trajectory:
+    """Taken once, kept in the session while nothing changes."""
+    this = chain_id(entry, settings)
+    kept = st.session_state.get(_KEPT)
+    if kept is None or kept[0] != this:
+        with st.spinner("Taking the steps"):
+            kept = this, sentence_chains.walk(model, settings)
+        st.session_state[_KEPT] = kept
+    return kept[1]
+
+
+def _show_panel(model: LatentEBM, chains: Trajectory) -> None:
+    """The first chains at three steps beside each other, as in the paper."""
+    last = len(chains.z) - 1
+    steps = [step for step in _PANEL if step <= last] or [0, last]
+    st.markdown("**The same chains, further and further up the prior** (Table 3)")
+    said = [sentence_chains.read(model, chains.z[step, :_PANEL_CHAINS]) for step in steps]
+    for row in zip(*said, strict=True):
+        for column, step, sentence in zip(st.columns(len(steps)), steps, row, strict=True):
+            text = plain(sentence) or "*(says nothing)*"
+            column.markdown(f":small[:gray[step {step}]]  \n{text}")
+
+
+def _show_table(model: LatentEBM, chains: Trajectory, step: int) -> None:
+    z = chains.z[step]
+    st.dataframe(
+        {
+            "chain": range(len(z)),
+            "energy −f(z)": chains.energy[step].numpy(),
+            "‖z‖": z.norm(dim=-1).numpy(),
+            "sentence": sentence_chains.read(model, z),
+        },
+        hide_index=True,
+        height=300,
+        column_config={
+            "energy −f(z)": st.column_config.NumberColumn(format="%.2f"),
+            "‖z‖": st.column_config.NumberColumn(format="%.2f"),
+            "sentence": st.column_config.TextColumn(width="large"),
+        },
+    )
+
+
+def _show_walk(model: LatentEBM, chains: Trajectory, chain: int, step: int) -> None:
+    """The followed chain: where its words change, and what its energy does meanwhile."""
+    energy = chains.energy.numpy()
+    sentences = sentence_chains.read(model, chains.z[:, chain])
+    found = sentence_chains.stretches(sentences, energy[:, chain])
+    changed = [stretch.first for stretch in found[1:]]
+    st.plotly_chart(energy_and_words(energy, chain, changed, step), key="energy")
+    st.markdown(
+        f"**Chain {chain}** says {len(found)} different things in a row. Words that are new since "
+        "the line above are orange; Δ is how far the energy moved while no word changed."
+    )
+    with st.container(height=420):
+        for stretch in found:
+            st.markdown(_line(stretch))
+
+
+def _line(stretch: Stretch) -> str:
+    steps = str(stretch.first)
+    if stretch.last > stretch.first:
+        steps += f"–{stretch.last}"
+    words = [f":orange[**{plain(w.text)}**]" if w.new else plain(w.text) for w in stretch.words]
+    moved = f", Δ = {stretch.moved:+.2f}" if stretch.first < stretch.last else ""
+    said = " ".join(words) or "*(says nothing)*"
+    numbers = f"step {steps}, −f = {stretch.energy[0]:.2f}{moved}".replace("-", "−")
+    return f"{said}  \n:small[:gray[{numbers}]]"
