@@ -126,6 +126,19 @@ def _learn(
 
 
 @torch.no_grad()
+def word_nll(model: LanguageModel, sentences: Tensor, batch_size: int = 256) -> Tensor:
+    """-log p of a word, the mean over each sentence, its end counted: `(n, T) -> (n,)`, nats."""
+    model.eval()
+    device, found = model.bias.device, []
+    for x in sentences.split(batch_size):
+        counts = lengths(x)
+        nll = model.token_nll(x.to(device)).cpu()
+        rows = torch.arange(len(x)).repeat_interleave(counts)
+        found.append(torch.zeros(len(x), dtype=nll.dtype).index_add(0, rows, nll) / counts)
+    return torch.cat(found)
+
+
+@torch.no_grad()
 def perplexity(model: LanguageModel, sentences: Tensor, batch_size: int = 256) -> float:
     """exp of the mean -log p of a word, ends counted, over all sentences `(n, T)`."""
     model.eval()

@@ -54,6 +54,16 @@ _TABLE_1: dict[str, dict[str, tuple[float | None, float | None]]] = {
     },
 }
 
+#: Table 2 of Pang et al. 2020: data -> method -> FPPL, RPPL and NLL.
+_TABLE_2 = {
+    "snli": {"lebm": (27.81, 31.96, 28.90)},
+    "ptb": {"lebm": (107.45, 181.54, 91.35)},
+    "yahoo": {"lebm": (80.91, 118.08, 321.18)},
+}
+
+#: The columns of both tables.
+_PUBLISHED = ("test MSE", "FID", "FPPL", "RPPL", "NLL")
+
 #: Table 4 of Pang et al. 2020: AUPRC on MNIST, method -> held-out digit -> mean.
 _TABLE_4 = {
     "lebm": {1: 0.336, 4: 0.630, 5: 0.619, 7: 0.463, 9: 0.413},
@@ -130,9 +140,10 @@ def _evaluated(record: Record) -> str:
 
 def _published(data: str, method: str) -> dict[str, str]:
     """The paper's numbers for a method on this data: column -> cell."""
-    values = _TABLE_1.get(data, {}).get(method, (None, None))
-    names = ("test MSE (published)", "FID (published)")
-    return {n: f"{v:g}" for n, v in zip(names, values, strict=True) if v is not None}
+    of_images = _TABLE_1.get(data, {}).get(method, (None, None))
+    of_text = _TABLE_2.get(data, {}).get(method, (None, None, None))
+    values = dict(zip(_PUBLISHED, (*of_images, *of_text), strict=True))
+    return {f"{name} (published)": f"{v:g}" for name, v in values.items() if v is not None}
 
 
 def _detected(record: Record) -> str:

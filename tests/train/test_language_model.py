@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lebm.vocabulary import END
-from train.language_model import LanguageModel, LanguageModelConfig, fit, perplexity
+from train.language_model import LanguageModel, LanguageModelConfig, fit, perplexity, word_nll
 
 CPU = torch.device("cpu")
 SMALL = LanguageModelConfig(embedding_dim=8, hidden=16, dropout=0.0, learning_rate=2e-2)
@@ -45,6 +45,12 @@ def test_perplexity_counts_words_and_ends_alike(model):
     expected = math.exp(float(nll.mean()))
     assert perplexity(model, x) == pytest.approx(expected, rel=1e-12)
     assert perplexity(model, x, batch_size=1) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_sentence_s_own_mean_is_that_of_its_words(model):
+    x = torch.tensor([[2, 3, END, END, END], [3, 1, 2, 2, END], [END] * 5])
+    means = [model.token_nll(x[i : i + 1]).mean() for i in range(3)]
+    torch.testing.assert_close(word_nll(model, x, batch_size=2), torch.stack(means))
 
 
 def test_a_model_that_knows_nothing_is_as_perplexed_as_there_are_words(model):

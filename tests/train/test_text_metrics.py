@@ -10,7 +10,7 @@ from lebm.langevin import LangevinConfig
 from lebm.vocabulary import END, Vocabulary
 from train import text_metrics
 from train.evaluate import Options, run
-from train.language_model import LanguageModelConfig
+from train.language_model import LanguageModel, LanguageModelConfig
 
 
 @pytest.fixture
@@ -76,6 +76,35 @@ def test_the_use_of_z_is_the_variance_of_its_means(rng):
     nothing = text_metrics.latent_use(torch.randn(4000, 8, 3, generator=rng))
     assert nothing.active_units == 0
     assert nothing.signal < 0.05
+
+
+class _Speaker:
+    """A stand-in for a model: noise says "3", what the prior makes of it says "2"."""
+
+    def __init__(self, makes: float) -> None:
+        self.model, self.makes = self, makes
+        self.prior = self
+
+    def sample_base(self, n: int, *, generator: torch.Generator) -> torch.Tensor:
+        return torch.rand(n, 1, generator=generator)
+
+    def sample_prior(self, start: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor:
+        return start - self.makes
+
+    def generate(self, z: torch.Tensor) -> torch.Tensor:
+        word = torch.where(z > 0, 3, 2).long()
+        return torch.cat([word, torch.zeros_like(word)], 1)
+
+
+def test_a_prior_that_is_worth_something_has_a_large_t(rng):
+    torch.manual_seed(0)
+    judge = LanguageModel(4, LanguageModelConfig(4, 4)).eval().requires_grad_(False)
+    for p in judge.parameters():
+        p.zero_()
+    judge.bias[2] = 3.0  # likes the word 2
+    gained = text_metrics.prior_gain(_Speaker(0.9), judge, 200, generator=rng)
+    assert gained["greedy FPPL"] < gained["greedy FPPL of N(0, I)"]
+    assert gained["t of the gain"] > 10
 
 
 def test_runs_on_sentences_are_measured(start, make_config, sentences, tmp_path, monkeypatch):
