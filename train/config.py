@@ -32,7 +32,19 @@ DatasetName = Literal[
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed"]
 
-MethodName = Literal["lebm", "amortised", "vae", "fb-vae", "sa-vae", "2svae", "rae", "sri", "sri-5"]
+MethodName = Literal[
+    "lebm",
+    "amortised",
+    "vae",
+    "fb-vae",
+    "sa-vae",
+    "2svae",
+    "rae",
+    "sri",
+    "sri-5",
+    "meg",
+    "bigan",
+]
 
 
 #: Those that learn from sentences.
@@ -46,7 +58,7 @@ class OptimizerConfig:
     lr_prior: float = 2e-4
     """η_0, learning rate of f_α."""
     lr_generator: float = 5e-4
-    """η_1, learning rate of g_β, and of encoders where the method has them."""
+    """η_1, learning rate of g_β, and of encoders and discriminators where the method has them."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's betas."""
     lr_decay: float = 1.0
@@ -131,7 +143,8 @@ class TrainConfig:
     "amortised" is its section 2.6, with learned samplers in place of the chains. The others are
     the baselines of its Tables 1 and 2 on the same generator: the VAE, the VAE with free bits, the
     semi-amortised VAE, the two-stage VAE, the regularised autoencoder, short-run inference under
-    N(0, I) with one or five latent layers."""
+    N(0, I) with one or five latent layers; and those of its Table 4, of anomaly detection: "meg"
+    is an energy over data with a generator of maximum entropy, "bigan" a bidirectional GAN."""
     prior_chains: Literal["short-run", "persistent"] = "short-run"
     """Start prior chains from p_0 noise (the paper), or where 10,000 remembered chains stand."""
     prior_restart: float = 0.05

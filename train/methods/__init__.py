@@ -5,8 +5,10 @@ from __future__ import annotations
 from train.config import MethodName
 from train.methods.amortised import Amortised
 from train.methods.base import Method
+from train.methods.bigan import BiGAN
 from train.methods.fb_vae import FreeBitsVAE
 from train.methods.lebm import LEBM
+from train.methods.meg import MEG
 from train.methods.rae import RAE
 from train.methods.sa_vae import SemiAmortisedVAE
 from train.methods.sri import SRI, SRI5
@@ -23,6 +25,8 @@ METHODS: dict[MethodName, type[Method]] = {
     "rae": RAE,
     "sri": SRI,
     "sri-5": SRI5,
+    "meg": MEG,
+    "bigan": BiGAN,
 }
 
 __all__ = ["METHODS", "Method"]

@@ -18,6 +18,8 @@ from train.data import Dataset, to_model_range
 from train.methods import METHODS
 
 SHAPES = ["points", "images"]
+#: Methods for which no reconstruction is part of what they minimise.
+ADVERSARIAL = ("meg", "bigan")
 
 
 def test_every_name_has_a_method():
@@ -73,7 +75,7 @@ def test_a_batch_of_one_learns(name, kind, make_method, request):
     assert not all(map(torch.equal, before, method.model.generator.parameters()))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ADVERSARIAL])
 def test_a_method_learns_to_reconstruct_digits_it_has_not_seen(name, start, make_config, tmp_path):
     """The mean digit of the training data has an error of 0.075; seconds of learning halve it."""
     whole = data.load("digits", (1, 8, 8))
