@@ -23,6 +23,9 @@ _HELP = {
     "tilt": "The energy −f(z) of its latent: high where the learned prior has little mass.",
     "base": "How far its latent lies from the origin of the Gaussian p₀, ½‖z‖².",
     "kl": "How far the encoder's answer lies from the Gaussian p₀.",
+    "energy": "The energy E(x) of the picture itself; its zero is arbitrary.",
+    "distance": "How far the picture is from what is made of its code: 0.9 ‖x − g(e(x))‖₁.",
+    "discriminator": "How surely the discriminator takes the picture and its code for made ones.",
 }
 _TITLES = {"base": "½‖z‖²", "tilt": "tilt −f(z)", "kl": "divergence"}
 _KINDS: dict[str, Kind] = {"Sum of terms": "sum", "Typicality": "typicality"}

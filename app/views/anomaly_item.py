@@ -35,6 +35,9 @@ _TITLES = {
     "tilt": "tilt −f(z)",
     "base": "½‖z‖²",
     "kl": "divergence KL(q(z|x) ‖ p₀)",
+    "energy": "energy over x, E(x)",
+    "distance": "distance 0.9 ‖x − g(e(x))‖₁",
+    "discriminator": "discriminator −0.1 log D(x, e(x))",
 }
 
 

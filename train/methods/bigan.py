@@ -15,7 +15,7 @@ from train.methods.base import count_parameters, grad_norm, latent_metrics
 from train.methods.encoders import Autoencoder
 from train.methods.pairs import PairNetwork
 
-#: Weight of the reconstruction in the anomaly score; the discriminator has the rest.
+#: Weight of the distance in the anomaly score; the discriminator has the rest.
 ALPHA = 0.9
 
 
@@ -107,11 +107,11 @@ class BiGAN(Autoencoder):
     def anomaly_terms(
         self, x: Tensor, rows: Tensor, *, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """The score's terms: "reconstruction", of L1 distance, and "discriminator"."""
+        """The score's terms: "distance", of x from g(e(x)), and "discriminator"."""
         z = self.encode(x)
         distance = (x - self.model.generator(z)).abs().flatten(1).sum(1)
         surprise = softplus(-self.discriminator(x, z))
-        return {"reconstruction": ALPHA * distance, "discriminator": (1 - ALPHA) * surprise}
+        return {"distance": ALPHA * distance, "discriminator": (1 - ALPHA) * surprise}
 
     def facts(self) -> dict[str, str | int | float]:
         """As every method's, with the discriminator's size."""
