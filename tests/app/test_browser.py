@@ -212,6 +212,7 @@ def test_another_curve_is_drawn_and_remembered(open_page: Callable[..., Any]) ->
 
 def test_a_fork_runs_beside_the_original(open_page: Callable[..., Any]) -> None:
     page = open_page("?model=digits&n=16")
+    _wait_step(page, 60)
     page.locator("section.player").focus()
     for _ in range(4):
         page.keyboard.press("Shift+ArrowLeft")
