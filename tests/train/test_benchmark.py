@@ -39,8 +39,8 @@ def test_memory_is_that_of_the_peak():
     """Megabytes of ones; each page is touched, and all is freed before the call returns."""
     small, large = (partial(torch.ones, megabytes * 250_000) for megabytes in (40, 160))
     row = weighed(Contest("ones", 1, "MB", large, small), CPU)
-    assert row.plain == pytest.approx(160, rel=0.15)
-    assert row.ours == pytest.approx(40, rel=0.15)
+    assert row.plain == pytest.approx(160, abs=16)  # other threads take some, too
+    assert row.ours == pytest.approx(40, abs=16)
 
 
 def test_a_row_has_a_cell_for_each_column():

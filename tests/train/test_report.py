@@ -63,3 +63,9 @@ def test_a_record_that_does_not_fit_is_a_sentence(tmp_path, capsys, kind, result
     assert report.main(tmp_path, tmp_path / "page.md") == 1
     assert said in capsys.readouterr().err
     assert (tmp_path / "page.md").read_text() == "old"
+
+
+def test_the_committed_page_is_that_of_the_committed_records():
+    found = [records.load(path) for path in sorted(report.FOLDER.glob("*.json"))]
+    assert found
+    assert report.PAGE.read_bytes() == report.text(found)
