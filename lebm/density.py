@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from typing import TypeVar
@@ -17,23 +18,23 @@ T = TypeVar("T")
 BASE, TILT, LIKELIHOOD = "base", "tilt", "likelihood"
 
 
-class Analytic:
+class Analytic(ABC):
     """Base of a term that computes its own force; any other function is differentiated.
 
     The methods run without gradients and outside autocast.
     """
 
+    @abstractmethod
     def __call__(self, z: Tensor) -> Tensor:
         """t(z): `(n, latent_dim) -> (n,)`, differentiable."""
-        raise NotImplementedError
 
+    @abstractmethod
     def force(self, z: Tensor) -> Tensor:
         """∇_z t(z): `(n, latent_dim) -> (n, latent_dim)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def value_and_force(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """t(z) and ∇_z t(z) at little more than the price of the force."""
-        raise NotImplementedError
 
 
 class Scaled(Analytic):
