@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from streamlit.testing.v1 import AppTest
+
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -43,6 +45,17 @@ def press(page: Any, button: Any, until: Any) -> None:
             continue
         return
     until.first.wait_for()
+
+
+def with_lines(page: AppTest) -> AppTest:
+    """A page of the app's tests, run until it shows the lines that make what it computes."""
+    for _ in range(300):
+        page.run()
+        assert not page.exception
+        if page.code:
+            return page
+        time.sleep(0.1)
+    raise AssertionError("the page never showed its lines")
 
 
 def run_lines(page: Any) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
+from explorer import with_lines
 from streamlit.testing.v1 import AppTest
 
 
@@ -16,23 +16,13 @@ def page(page_of: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch) -> 
     return page
 
 
-def _settled(page: AppTest) -> AppTest:
-    for _ in range(300):
-        page.run()
-        assert not page.exception
-        if page.code:
-            return page
-        time.sleep(0.1)
-    raise AssertionError("nothing was annealed")
-
-
 def test_circled_points_of_the_address_are_decoded(page: AppTest) -> None:
     page.query_params["rows"] = "3.17.900"
-    _settled(page)
+    with_lines(page)
     assert "z[[3, 17, 900]]" in page.code[0].value
     compile(page.code[0].value, "<copied>", "exec")
     page.select_slider(key="tilt").set_value(0.5)
-    _settled(page)  # samples of another λ are others
+    with_lines(page)  # samples of another λ are others
     assert "z[[3, 17, 900]]" not in page.code[0].value
     assert "rows" not in page.query_params
 
@@ -41,5 +31,5 @@ def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
     page.query_params["rows"] = "../../etc/passwd.-1.99999.1024"
     for name in ("tilt", "frame", "contours", "energies", "paths"):
         page.query_params[name] = "../../etc/passwd"
-    _settled(page)
+    with_lines(page)
     assert "z[[0, 28, 56, 84" in page.code[0].value

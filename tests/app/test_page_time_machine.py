@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from explorer import with_lines
 from streamlit.testing.v1 import AppTest
 
 
@@ -17,20 +17,10 @@ def page(page_of: Callable[[str], AppTest]) -> AppTest:
     return page
 
 
-def _settled(page: AppTest) -> AppTest:
-    for _ in range(300):
-        page.run()
-        assert not page.exception
-        if page.code:
-            return page
-        time.sleep(0.1)
-    raise AssertionError("no checkpoint was shown")
-
-
 def test_the_lines_to_copy_make_the_chains_of_every_checkpoint(page: AppTest) -> None:
     for name, value in {"n": "4", "K": "7", "T": "0.5", "seed": "3"}.items():
         page.query_params[name] = value
-    _settled(page)
+    with_lines(page)
     machine = page.session_state["time_machine.machine"]
     names: dict[str, object] = {}
     exec(page.code[0].value, names)
@@ -44,5 +34,5 @@ def test_the_lines_to_copy_make_the_chains_of_every_checkpoint(page: AppTest) ->
 def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
     for name in ("run", "n", "K", "s", "T", "seed", "at", "chain", "curve"):
         page.query_params[name] = "../../etc/passwd"
-    _settled(page)
+    with_lines(page)
     assert page.session_state["time_machine.view"].step == 11  # the newest of twelve
