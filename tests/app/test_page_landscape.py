@@ -36,7 +36,7 @@ def _charts(page: AppTest) -> int:
     return len(page.get("plotly_chart"))
 
 
-@pytest.mark.parametrize("name", zoo.paths())
+@pytest.mark.parametrize("name", sorted(zoo.paths().keys() - {"text"}))
 def test_it_opens_on_a_line_and_shows_every_view(page: AppTest, name: str) -> None:
     page.query_params["model"] = name
     points = name == "pinwheel"

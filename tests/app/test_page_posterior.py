@@ -50,7 +50,7 @@ def _png(width: int, height: int, value: int = 255) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("name", zoo.paths())
+@pytest.mark.parametrize("name", sorted(zoo.paths().keys() - {"text"}))
 def test_it_opens_on_restarts_of_every_zoo_model(page: AppTest, name: str) -> None:
     page.query_params["model"] = name
     run = _run(page)

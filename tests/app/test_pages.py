@@ -42,7 +42,7 @@ def test_the_first_page_opens_on_a_chain_of_the_zoo(app: AppTest) -> None:
     assert not app.error
 
 
-@pytest.mark.parametrize("name", zoo.paths())
+@pytest.mark.parametrize("name", sorted(zoo.paths().keys() - {"text"}))
 def test_every_zoo_model_opens(app: AppTest, name: str) -> None:
     app.query_params["model"] = name
     run = _run(app.run())
