@@ -6,9 +6,12 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 import tyro
+from streamlit.web import cli
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Options:
 
 
 def main() -> int:
-    """Replace this process by Streamlit's server; returns only if that cannot be."""
+    """Be Streamlit's server until it is stopped."""
     options = tyro.cli(Options, prog="python -m app")
     if not 1024 <= options.port <= 65535:
         print(f"--port must be from 1024 to 65535, not {options.port}")
@@ -34,10 +37,13 @@ def main() -> int:
         )
         return 1
     entry = Path(__file__).with_name("main.py")
-    command = [sys.executable, "-m", "streamlit", "run", str(entry)]
-    command += ["--server.port", str(options.port)]
-    command += ["--server.headless", str(options.headless or not _has_display()).lower()]
-    return os.execv(sys.executable, command)
+    headless = str(options.headless or not _has_display()).lower()
+    command = ["run", str(entry), "--server.port", str(options.port), "--server.headless", headless]
+    # The pages' libraries load while the server starts and the browser fetches its files: the
+    # first picture comes a second sooner.
+    Thread(target=import_module, args=("torch",), daemon=True).start()
+    cli.main(command, prog_name="streamlit")
+    return 0
 
 
 def _in_use(port: int) -> bool:

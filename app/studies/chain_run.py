@@ -282,7 +282,7 @@ def step_limit(model: LatentEBM, n_chains: int) -> int:
     return min(MAX_STEPS, PICTURE_BUDGET // MAX_TRACKS // (size * n_chains) - 1)
 
 
-def decode(model: LatentEBM, z: Tensor, batch: int = 1024) -> np.ndarray:
+def decode(model: LatentEBM, z: Tensor, batch: int = 128) -> np.ndarray:
     """g_β(z) of `(T, n, latent_dim)`: uint8 pictures `(T, n, h, w, c)`, or points `(T, n, 2)`."""
     parts = [drawable(model.generate(rows)) for rows in z.flatten(0, 1).split(batch)]
     flat = np.concatenate(parts)
