@@ -42,6 +42,8 @@ class Player {
     this.curve = "";
     this.asked = -Infinity; // when; an answer that got lost does not hold things up for long
     this.asking = null; // the timer that asks again
+    this.said = ""; // the view the server was told, until it says it back
+    this.saying = null; // the timer that tells it again
     this.playing = null;
     this.listen();
   }
@@ -63,6 +65,7 @@ class Player {
     this.pause();
     clearTimeout(this.committing);
     clearTimeout(this.asking);
+    clearTimeout(this.saying);
     this.resizes.disconnect();
   }
 
@@ -84,6 +87,7 @@ class Player {
     const held = this.trajectories.map(({ length }) => length);
     const isNew = this.trajectories[0]?.id !== tracks[0].id;
     if (isNew) this.open(view, tracks[0].n);
+    if (isNew || JSON.stringify(view) === this.said) clearTimeout(this.saying);
     const known = new Map(this.trajectories.map((trajectory) => [trajectory.id, trajectory]));
     this.trajectories = tracks.map(({ id }) => known.get(id) ?? new Trajectory(id));
     this.unit = unit;
@@ -207,7 +211,15 @@ class Player {
     if (!this.committing || this.playing) return;
     clearTimeout(this.committing);
     this.committing = null;
-    this.commit({ step: this.position, chain: this.chain, curve: this.curve });
+    this.say({ step: this.position, chain: this.chain, curve: this.curve });
+  }
+
+  // Told again, as often as this, until the server says it back: a busy one may lose it.
+  say(view, tries = 3) {
+    this.said = JSON.stringify(view);
+    this.commit(view);
+    clearTimeout(this.saying);
+    if (tries > 1) this.saying = setTimeout(() => this.say(view, tries - 1), PATIENCE);
   }
 
   onKey(event) {

@@ -57,16 +57,26 @@ def test_steps_by_hand_move_the_picture(open_page: Callable[..., Any]) -> None:
     assert page.locator("output.counter").inner_text() == "step 0 of 171"
 
 
+# The next message never leaves the browser.
+LOSE_ONE = """() => {
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function () { WebSocket.prototype.send = send; };
+}"""
+
+
 def test_a_request_that_is_lost_is_made_again(open_page: Callable[..., Any]) -> None:
     page = open_page("?model=digits&n=4")
-    page.evaluate(
-        """() => {
-          const send = WebSocket.prototype.send;
-          WebSocket.prototype.send = function () { WebSocket.prototype.send = send; };
-        }"""
-    )  # the next message never leaves the browser
+    page.evaluate(LOSE_ONE)
     page.click("button.one")
     _wait_step(page, 61)
+
+
+def test_a_view_that_is_lost_is_told_again(open_page: Callable[..., Any]) -> None:
+    page = open_page("?model=digits&n=4")
+    page.evaluate(LOSE_ONE)
+    page.click("button.back")
+    _wait_step(page, 59)
+    page.wait_for_url("**step=59**")
 
 
 def test_keyboard_steps_and_plays(open_page: Callable[..., Any]) -> None:
