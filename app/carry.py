@@ -8,25 +8,45 @@ from __future__ import annotations
 
 import streamlit as st
 
-_KEPT, _PAGE = "carry.kept", "carry.page"
-_KEYS = ("model", "seed", "n", "K", "s", "T", "n1", "K1", "s1", "T1")  # of shared controls
+_KEPT, _PAGE, _TURNED = "carry.kept", "carry.page", "carry.turned"
+_PRIOR = ("seed", "n", "K", "s", "T")  # controls of prior chains
+_SHARED = {  # page -> its controls whose values go along
+    "chains": ("model", *_PRIOR),
+    "tilted_prior": ("model",),
+    "long_run": ("model", "seed", "n", "s", "T"),
+    "posterior": ("model", "seed", "n1", "K1", "s1", "T1"),
+    "landscape": ("model", "seed"),
+    "anomaly": ("seed",),
+    "compare": ("model", *_PRIOR),
+    "time_machine": _PRIOR,
+}
+_ALL = {key for keys in _SHARED.values() for key in keys}
 
 
 def bring(page: str) -> None:
     """When a person turns to this page, give its controls what was set on others.
 
-    What the address says goes first.
+    What the address says already goes first, and it is told the rest, so that it holds the whole
+    state of every page. The controls of the page before hold on to it for a run: a first, empty
+    one lets go, and takes even what stands there from the browser's sight.
     """
     state = st.session_state
-    if state.get(_PAGE) != page:
-        for key, value in state.get(_KEPT, {}).items():
-            if key not in st.query_params:
-                state[key] = value
+    if state.get(_PAGE, page) != page:
+        state[_PAGE], state[_TURNED] = page, True
+        st.rerun()
     state[_PAGE] = page
+    if state.pop(_TURNED, False):
+        kept, said = state.get(_KEPT, {}), st.query_params.to_dict()
+        mine = _SHARED.get(page, ())
+        own = {key: text for key, text in said.items() if key in mine or key not in _ALL}
+        brought = {key: kept[key] for key in mine if key in kept and key not in own}
+        for key, value in brought.items():
+            state[key] = value
+        st.query_params.from_dict(own | {key: str(value) for key, value in brought.items()})
 
 
-def keep() -> None:
+def keep(page: str) -> None:
     """Remember what is set now."""
     state = st.session_state
-    values = {key: state[key] for key in _KEYS if key in state}
+    values = {key: state[key] for key in _SHARED.get(page, ()) if key in state}
     state[_KEPT] = state.get(_KEPT, {}) | values

@@ -37,9 +37,26 @@ def _show(name: str) -> None:
     try:
         cache.view(name)()
     finally:
-        carry.keep()
+        carry.keep(name)
 
+
+# Streamlit makes every change of the address an entry of the browser's history, so that Back
+# would undo settings one by one. What it says of the next page it says before it turns to it: so
+# changes wait a moment, and the entry of the page before stays what it was.
+_BACK_LEADS_TO_THE_PAGE_BEFORE = """<script>
+if (!window.lebmHistory) {
+  const turn = history.pushState.bind(history);
+  let change;
+  window.lebmHistory = true;
+  history.pushState = (state, title, url) => {
+    clearTimeout(change);
+    if (new URL(url, location).pathname !== location.pathname) turn(state, title, url);
+    else change = setTimeout(() => history.replaceState(state, title, url), 100);
+  };
+}
+</script>"""
 
 st.set_page_config(page_title="Latent EBM explorer", page_icon="⛰️", layout="wide")
 st.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
+st.html(_BACK_LEADS_TO_THE_PAGE_BEFORE, unsafe_allow_javascript=True)
 st.navigation([_page(name, title) for name, title in _PAGES.items()], position="top").run()

@@ -64,3 +64,18 @@ def test_an_endless_number_in_the_address_is_passed_over(
     assert page.get_by_text("4 restarts after 9 steps").is_visible()
     assert not page.get_by_role("alert").count()
     assert "seed" not in page.url
+
+
+def test_back_leads_to_the_page_before_as_it_was(open_page: Callable[..., Any]) -> None:
+    page = open_page("?model=digits&n=4&K=9")
+    page.click("button.back")
+    page.wait_for_url("**step=8**")
+    _turn_to(page, "Compare", page.get_by_text("B is the same with"))
+    page.wait_for_url(re.compile(r"compare\?(?=.*model=digits)(?=.*K=9)"))
+    _turn_to(page, "Learn", page.get_by_text("In the library"))
+    page.go_back()
+    page.get_by_text("B is the same with").wait_for()
+    page.wait_for_url(re.compile(r"compare\?(?=.*model=digits)(?=.*K=9)"))
+    page.go_back()
+    page.wait_for_selector('output.counter[data-step="8"]')
+    page.wait_for_url(re.compile(r"/\?(?=.*model=digits)(?=.*K=9)(?=.*step=8)"))

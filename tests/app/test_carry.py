@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import carry
+
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 SET = {"model": "digits", "seed": "5", "K": "33", "n": "16", "s": "0.3", "T": "0.5"}
 
@@ -30,7 +32,7 @@ from app import carry
 from app.views import {name}
 carry.bring("{name}")
 {name}.page()
-carry.keep()
+carry.keep("{name}")
 """
     page = AppTest.from_string(script, default_timeout=60)
     for key in ("carry.kept", "carry.page"):
@@ -74,3 +76,11 @@ def test_the_address_goes_before_what_was_set_elsewhere(app: AppTest) -> None:
     side = _turn_to(app, "compare", seed="9").sidebar
     assert side.number_input(key="seed").value == 9
     assert side.number_input(key="K").value == 33
+
+
+@pytest.mark.parametrize("name", carry._SHARED)
+def test_every_control_that_pages_share_goes_along(page_of: Callable, name: str) -> None:
+    page = page_of(name).run()
+    kinds = ("selectbox", "number_input", "select_slider", "slider")
+    found = {control.key for kind in kinds for control in page.get(kind)}
+    assert found & carry._ALL == set(carry._SHARED[name])
