@@ -23,6 +23,7 @@ class Job(Generic[T]):
         progress: from 0 to 1.
         error: a sentence, if the work failed.
         abandoned: whether it was ended because nobody watched.
+        begun: set with the first result, or at the end: what a page may wait for a moment.
     """
 
     latest: T | None = None
@@ -30,6 +31,7 @@ class Job(Generic[T]):
     error: str = ""
     abandoned: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Event = field(default_factory=threading.Event)
     finished: threading.Event = field(default_factory=threading.Event)
     _watched: float = field(default_factory=time.monotonic)
 
@@ -46,6 +48,7 @@ class Job(Generic[T]):
     def publish(self, result: T, progress: float) -> None:
         """Show what there is so far."""
         self.latest, self.progress = result, progress
+        self.begun.set()
 
     @property
     def running(self) -> bool:
@@ -110,3 +113,4 @@ def _run(job: Job, work: Callable[[Job], None]) -> None:
         job.error = str(error).splitlines()[0] if str(error) else type(error).__name__
     finally:
         job.finished.set()
+        job.begun.set()

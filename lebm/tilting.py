@@ -57,7 +57,7 @@ def tilt_path(
     steps_between: int = 20,
     mala_steps: int = 1,
     generator: torch.Generator,
-    report: Callable[[float], None] | None = None,
+    report: Callable[[TiltPath], None] | None = None,
 ) -> TiltPath:
     """Anneal particles from p_0 along λ.
 
@@ -68,7 +68,7 @@ def tilt_path(
         steps_between: temperatures between two of `tilts`; more lower the error.
         mala_steps: MALA steps at each temperature.
         generator: source of all noise, on the prior's device.
-        report: called with the share done.
+        report: called at every λ with the path as far as it has come.
 
     Raises:
         ValueError: if `tilts` does not rise from 0, or `n_particles` is no multiple of 8.
@@ -80,16 +80,21 @@ def tilt_path(
     if n_particles % _GROUPS or n_particles < 2 * _GROUPS:
         raise ValueError(f"n_particles must be a multiple of {_GROUPS}, not {n_particles}")
     walk = _Walk(prior, prior.sample_base(n_particles, generator=generator), generator)
-    rows = [walk.record(0.0)]
-    for low, high in zip(tilts[:-1].tolist(), tilts[1:].tolist(), strict=True):
-        for i in range(1, steps_between + 1):
+    rows: list[dict[str, Tensor]] = []
+    for low, high in zip([0.0, *tilts[:-1].tolist()], tilts.tolist(), strict=True):
+        for i in range(1, steps_between + 1 if rows else 1):
             before = low + (high - low) * (i - 1) / steps_between
             walk.advance(before, low + (high - low) * i / steps_between, mala_steps)
         rows.append(walk.record(high))
         if report is not None:
-            report(len(rows) / len(tilts))
+            report(_path(tilts, rows))
+    return _path(tilts, rows)
+
+
+def _path(tilts: Tensor, rows: list[dict[str, Tensor]]) -> TiltPath:
+    """Of one row of numbers for each λ that was reached."""
     columns = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
-    return TiltPath(tilts=tilts, **columns)
+    return TiltPath(tilts=tilts[: len(rows)], **columns)
 
 
 class _Walk:

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from app.jobs import Job
 from app.studies.frame import kernel_density
-from app.studies.tilt import TILTS, TiltView
+from app.studies.tilt import N_NEIGHBORS, TILTS, TiltView, trustworthiness
 
-N_NEIGHBORS = 15
 _STRIDE = 3  # UMAP places every third particle: placing one costs a millisecond
 _SIDE = 90
 
@@ -25,12 +24,11 @@ class Projection:
     Attributes:
         axes: the names of the two axes.
         rows: which particles are drawn, `(n,)`.
-        particles: their places at every λ, `(L, n, 2)`.
+        particles: their places at every λ that was reached, `(L, n, 2)`.
         chains: places of the chains, `(T, N_CHAINS, 2)`.
         learned: draws of the model's own sampler, `(m, 2)`; None where it has none.
         posterior: samples of the aggregate posterior, `(m, 2)`; None while there are none.
-        kept: trustworthiness of p_0 and p_α in this frame, from 0 to 1: it falls with every
-            point that is among a point's 15 nearest on screen but not in the latent space.
+        kept: `trustworthiness` of p_0 and p_α in this frame; None as long as it is not known.
         explained: share of the variance, for a linear frame.
     """
 
@@ -40,7 +38,7 @@ class Projection:
     chains: np.ndarray
     learned: np.ndarray | None
     posterior: np.ndarray | None
-    kept: float
+    kept: float | None
     explained: float | None = None
 
     def contours(self, tilt: float) -> tuple[np.ndarray, np.ndarray]:
@@ -52,18 +50,17 @@ class Projection:
 
 @lru_cache(maxsize=8)
 def linear(view: TiltView) -> Projection:
-    """The plane itself, or the two principal directions of p_0 and p_α together."""
+    """The plane itself, or two principal directions."""
     frame, particles = view.frame, view.path.particles
     planar = particles.shape[-1] == 2
-    placed = frame.transform(particles)
     return Projection(
         axes=("z₁", "z₂") if planar else ("direction 1", "direction 2"),
         rows=np.arange(particles.shape[1]),
-        particles=placed,
+        particles=frame.transform(particles),
         chains=frame.transform(view.chains),
         learned=None if view.learned is None else frame.transform(view.learned),
         posterior=None if view.posterior is None else frame.transform(view.posterior),
-        kept=1.0 if planar else _kept(_fitted(particles), _fitted(placed)),
+        kept=view.kept,
         explained=frame.explained,
     )
 
@@ -100,7 +97,7 @@ def umap(job: Job[Projection], view: TiltView) -> None:
         chains=placed["chains"].reshape(*view.chains.shape[:2], 2),
         learned=placed.get("learned"),
         posterior=placed.get("posterior"),
-        kept=_kept(_fitted(particles), _fitted(at_tilts)),
+        kept=trustworthiness(_fitted(particles), _fitted(at_tilts).numpy()),
     )
     job.publish(projection, 1.0)
 
@@ -109,9 +106,3 @@ def _fitted(particles: Tensor | np.ndarray) -> Tensor:
     """p_0's and p_α's rows of `(L, n, ...)`, one after the other."""
     particles = torch.as_tensor(particles)
     return torch.cat([particles[0], particles[TILTS.index(1.0)]])
-
-
-def _kept(latents: Tensor, points: Tensor) -> float:
-    from sklearn.manifold import trustworthiness  # a second to import
-
-    return float(trustworthiness(latents.numpy(), points.numpy(), n_neighbors=N_NEIGHBORS))

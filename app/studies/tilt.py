@@ -25,6 +25,7 @@ MALA_STEPS = 2  # at each temperature
 N_EXAMPLES = N_LEARNED = 256
 N_CHAINS = 6
 MOST_STEPS = 200  # of a chain that is drawn
+N_NEIGHBORS = 15  # of a point, by which a frame is judged
 _NO_DATA = (
     "The aggregate posterior needs the data set ({}), which is not on this machine: train on it "
     "once, or set LEBM_DATA to the folder that holds it."
@@ -54,15 +55,16 @@ class TiltView:
     """All that the page shows of a model; equal to itself alone, so that it can key a cache.
 
     Attributes:
-        path: p_λ and log Z(λ) at `TILTS`.
-        frame: fitted to p_0 and p_α, and never again.
+        path: p_λ and log Z(λ) at `TILTS`, as far as annealing has come.
+        frame: in which they are drawn; the Chains page draws in the same one.
         chains: prior chains of the length it was trained with, `(T, N_CHAINS, latent_dim)`;
             the Chains page shows the same ones, with seed 0.
-        energy: -f at the particles of every λ, `(L, n)`.
+        energy: -f at the particles of every λ that was reached, `(L, n)`.
         exact: exact quantities at every λ; none unless z lies in the plane.
         learned: draws of the model's own sampler q_ψ, `(n, latent_dim)`, if it has one.
         posterior: samples of the aggregate posterior, `(n, latent_dim)`, once there are any.
         note: why there is no posterior, a sentence.
+        kept: `trustworthiness` of the frame for p_0 and p_α; None before annealing is done.
     """
 
     path: TiltPath
@@ -73,37 +75,29 @@ class TiltView:
     learned: Tensor | None = None
     posterior: Tensor | None = None
     note: str = ""
+    kept: float | None = None
+
+    def reached(self, tilt: float) -> float:
+        """This λ of `TILTS`, or on the way to it the largest that annealing has reached."""
+        return min(tilt, TILTS[len(self.path.tilts) - 1])
 
     def particles(self, tilt: float) -> Tensor:
         """Samples of p_λ, `(n, latent_dim)`."""
         return self.path.particles[TILTS.index(tilt)]
 
 
-def build(job: Job[TiltView], model: LatentEBM, card: ModelCard) -> None:
-    """Anneal to p_λ, then infer the aggregate posterior where the data is at hand.
+def build(job: Job[TiltView], model: LatentEBM, card: ModelCard, frame: Frame) -> None:
+    """Anneal to p_λ, publishing at every λ, then infer the aggregate posterior where the data is.
 
     Args:
         job: where to publish.
         model: the model.
         card: names the data set and the posterior chain.
+        frame: where the latents are drawn.
     """
-    path = tilt_path(
-        model.prior,
-        torch.tensor(TILTS),
-        n_particles=N_PARTICLES,
-        mala_steps=MALA_STEPS,
-        generator=torch.Generator().manual_seed(0),
-        report=lambda share: _report(job, 0.6 * share),
-    )
-    at_one = path.particles[TILTS.index(1.0)]
-    view = TiltView(
-        path,
-        Frame.fit(torch.cat([path.particles[0], at_one])),
-        _chains(model, card),
-        -model.prior.neg_energy(path.particles).detach(),
-        exact(model) if model.config.latent_dim == 2 else (),
-        _learned(model),
-    )
+    view = _anneal(job, model, card, frame)
+    ends = view.path.particles[[0, TILTS.index(1.0)]].flatten(0, 1)
+    view = replace(view, kept=trustworthiness(ends, frame.transform(ends)))
     job.publish(view, 0.6)
     try:
         x = data.to_model_range(examples.held_out(model, card)[:N_EXAMPLES])
@@ -119,6 +113,26 @@ def build(job: Job[TiltView], model: LatentEBM, card: ModelCard) -> None:
     )
     if posterior is not None:
         job.publish(replace(view, posterior=posterior), 1.0)
+
+
+def _anneal(job: Job[TiltView], model: LatentEBM, card: ModelCard, frame: Frame) -> TiltView:
+    """What there is without data."""
+    chains, learned = _chains(model, card), _learned(model)
+    plane = exact(model) if model.config.latent_dim == 2 else ()
+
+    def view(path: TiltPath) -> TiltView:
+        energy = -model.prior.neg_energy(path.particles).detach()
+        return TiltView(path, frame, chains, energy, plane, learned)
+
+    path = tilt_path(
+        model.prior,
+        torch.tensor(TILTS),
+        n_particles=N_PARTICLES,
+        mala_steps=MALA_STEPS,
+        generator=torch.Generator().manual_seed(0),
+        report=lambda path: job.publish(view(path), 0.6 * len(path.tilts) / len(TILTS)),
+    )
+    return view(path)
 
 
 def _chains(model: LatentEBM, card: ModelCard) -> Tensor:
@@ -137,6 +151,20 @@ def _learned(model: LatentEBM) -> Tensor | None:
 
 def _report(job: Job[TiltView], progress: float) -> None:
     job.progress = progress
+
+
+def trustworthiness(latents: Tensor, points: np.ndarray) -> float:
+    """From 0 to 1: it falls with every point that is among a point's 15 nearest on screen alone.
+
+    Args:
+        latents: `(n, latent_dim)`.
+        points: where they are drawn, `(n, 2)`.
+    """
+    if latents.shape[1] == 2:
+        return 1.0
+    from sklearn import manifold  # a second to import
+
+    return float(manifold.trustworthiness(latents.numpy(), points, n_neighbors=N_NEIGHBORS))
 
 
 @torch.no_grad()

@@ -47,8 +47,8 @@ def _show_idea(lesson: Lesson) -> None:
     right.caption(lesson.source, text_alignment="center")
 
 
-@st.fragment
 def _show_picture(lesson: Lesson) -> None:
+    """No fragment, since some lessons hold one, and Streamlit breaks where one holds another."""
     code = lesson.draw()
     with st.expander("The same in Python"):
         st.code(code, "python")

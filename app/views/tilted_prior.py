@@ -20,6 +20,7 @@ from app.views.tilted_prior_samples import Circled
 from lebm.model import LatentEBM
 
 _DRAWN = "tilt.drawn"
+_PATIENCE = 0.5  # seconds that the page waits for the first samples
 
 
 def page() -> None:
@@ -33,40 +34,43 @@ def page() -> None:
     if chosen is None:
         return
     entry, model, card = chosen
+    frame = cache.latent_plane(entry).frame
     job = cache.jobs().start(
-        f"tilt {entry.id} {entry.version}", lambda job: tilt.build(job, model, card)
+        f"tilt {entry.id} {entry.version}", lambda job: tilt.build(job, model, card, frame)
     )
-    _watch(job, entry, model)
+    job.begun.wait(_PATIENCE)
+    running, view = job.running, job.latest  # in this order: what has ended has its last result
+    _watch(job, running, view)
+    if job.error:
+        st.error(f"The prior could not be annealed: {job.error}")
+    if view is not None:
+        _show(view, entry, model)
 
 
-def _watch(job: Job[TiltView], entry: ModelEntry, model: LatentEBM) -> None:
-    """Show what there is, and again when there is more."""
-    st.session_state[_DRAWN] = _state(job)  # by this run; polls compare until it is the latest
+def _watch(job: Job[TiltView], running: bool, drawn: TiltView | None) -> None:
+    """Say what goes on, and have the page drawn again when there is more than it shows."""
+    st.session_state[_DRAWN] = running, drawn  # polls compare, until the next run of the page
 
-    @st.fragment(run_every=0.5 if job.running else None)
+    @st.fragment(run_every=0.5 if running else None)
     def progress() -> None:
         job.watch()
         if job.running:
-            what = "Annealing" if job.latest is None else "Inferring the aggregate posterior"
-            st.progress(job.progress, what)
-        if _state(job) != st.session_state[_DRAWN]:
+            st.progress(job.progress, _doing(job.latest))
+        if (job.running, job.latest) != st.session_state[_DRAWN]:
             st.rerun()
 
     progress()
-    if job.error:
-        st.error(f"The prior could not be annealed: {job.error}")
-    if job.latest is not None:
-        _show(job.latest, entry, model)
 
 
-def _state(job: Job[TiltView]) -> tuple[int, bool]:
-    """What a page drawn from the job depends on."""
-    return id(job.latest), job.running
+def _doing(view: TiltView | None) -> str:
+    if view is None or view.kept is None:
+        far = "" if view is None else f", λ = {view.reached(TILTS[-1])}"
+        return f"Annealing from p₀ towards p_α{far}"
+    return "Inferring the aggregate posterior"
 
 
-@st.fragment
 def _show(view: TiltView, entry: ModelEntry, model: LatentEBM) -> None:
-    tilt_now = st.select_slider(
+    wanted = st.select_slider(
         "Tilt λ",
         TILTS,
         1.0,
@@ -74,14 +78,16 @@ def _show(view: TiltView, entry: ModelEntry, model: LatentEBM) -> None:
         bind="query-params",
         help="0 is the Gaussian p₀, 1 the learned prior; beyond 1 the tilt is exaggerated.",
     )
+    tilt_now = view.reached(wanted)
     exact = view.exact[TILTS.index(tilt_now)] if view.exact else None
     _show_numbers(view, tilt_now, exact)
-    drawn, circled = _pick_frame(view, entry), Circled(f"{entry.id} {entry.version} {tilt_now}")
+    drawn, circled = _pick_frame(view, entry), Circled(f"{entry.id} {entry.version} {wanted}")
     left, right = st.columns([3, 2])
+    with right:  # first, since a browser takes a second to load what draws charts
+        rows = circled.rows if tilt_now == wanted else []
+        decoded = tilted_prior_samples.show(view, model, tilt_now, rows)
     with left:
         _show_projection(view, drawn, tilt_now, exact, circled)
-    with right:
-        decoded = tilted_prior_samples.show(view, model, tilt_now, circled)
     path = view.path
     st.plotly_chart(
         figures.log_partition_curve(
@@ -89,7 +95,8 @@ def _show(view: TiltView, entry: ModelEntry, model: LatentEBM) -> None:
         ),
         key="log_z",
     )
-    show_lines(lines.tilted_prior(entry, tilt_now, decoded, in_plane=bool(view.exact)))
+    if tilt_now == wanted:
+        show_lines(lines.tilted_prior(entry, tilt_now, decoded, in_plane=bool(view.exact)))
 
 
 def _show_numbers(view: TiltView, tilt_now: float, exact: tilt.Exact | None) -> None:
@@ -124,7 +131,7 @@ def _show_numbers(view: TiltView, tilt_now: float, exact: tilt.Exact | None) -> 
 def _pick_frame(view: TiltView, entry: ModelEntry) -> Projection:
     """Where the latents are drawn; UMAP is fitted when it is first asked for."""
     drawn = projection.linear(view)
-    if view.exact:
+    if view.exact or view.kept is None:
         return drawn
     chosen = st.segmented_control(
         "Frame",
@@ -225,13 +232,22 @@ def _says(drawn: Projection, exact: tilt.Exact | None) -> str:
     """What the frame is, and what it loses."""
     if exact is not None:
         return "The latent plane itself; shade: the exact density of p_λ."
-    kept = f"trustworthiness {drawn.kept:.2f} over {projection.N_NEIGHBORS} neighbours"
     if drawn.explained is None:
         return (
-            f"UMAP of p₀ and p_α together, fixed for every λ: {kept} (1: neighbours on screen are "
-            "neighbours in the latent space). Distances between groups mean nothing here."
+            f"UMAP of p₀ and p_α together, fixed for every λ{_neighbours(drawn)}. Distances "
+            "between groups mean nothing here."
         )
     return (
-        f"Principal directions of p₀ and p_α together, fixed for every λ: {drawn.explained:.0%} of "
-        f"the variance, {kept} (1: neighbours on screen are neighbours in the latent space)."
+        "Two principal directions of p₀ and of what prior chains make of it, fixed for every λ and "
+        f"those of the Chains page: {drawn.explained:.0%} of the variance{_neighbours(drawn)}."
+    )
+
+
+def _neighbours(drawn: Projection) -> str:
+    """How far the frame can be trusted, once that is known."""
+    if drawn.kept is None:
+        return ""
+    return (
+        f", trustworthiness {drawn.kept:.2f} over {tilt.N_NEIGHBORS} neighbours (1: neighbours on "
+        "screen are neighbours in the latent space)"
     )

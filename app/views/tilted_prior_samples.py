@@ -53,9 +53,9 @@ def _numbers(text: str) -> list[int]:
     return [int(part) for part in parts if int(part) < N_PARTICLES]
 
 
-def show(view: TiltView, model: LatentEBM, tilt_now: float, circled: Circled) -> list[int]:
+def show(view: TiltView, model: LatentEBM, tilt_now: float, rows: list[int]) -> list[int]:
     """Draw what circled points decode to, or samples spread over p_λ; returns which."""
-    z, rows = view.particles(tilt_now), circled.rows
+    z = view.particles(tilt_now)
     spread = list(range(0, len(z), len(z) // _SHOWN))  # neighbours may share an ancestor
     chosen = (rows or spread)[:_SHOWN]
     pictures = decode(model, z[chosen][None])[0]

@@ -21,8 +21,9 @@ PLOT = ".js-plotly-plot .nsewdrag"
 
 def _settled(page: Any) -> Any:
     """The page once the aggregate posterior is there too."""
-    page.get_by_text("Inferring").wait_for(state="detached", timeout=120_000)
-    page.get_by_text("aggregate posterior").first.wait_for()
+    legend = page.locator(".legendtext").get_by_text("aggregate posterior")
+    legend.wait_for(timeout=120_000)
+    page.get_by_text("Inferring").wait_for(state="detached")
     return page
 
 

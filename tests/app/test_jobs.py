@@ -30,6 +30,8 @@ def test_cancelling_keeps_what_there_is() -> None:
 
     job = Jobs().start("a", work)
     assert started.wait(5)
+    assert job.begun.is_set()
+    assert job.running
     job.cancelled.set()
     assert job.finished.wait(5)
     assert job.latest == 1
@@ -56,6 +58,7 @@ def test_a_failure_is_one_sentence() -> None:
     job = Jobs().start("a", work)
     assert job.finished.wait(5)
     assert job.error == "no room"
+    assert job.begun.is_set()
 
 
 def test_the_oldest_job_is_cancelled_and_forgotten() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from app.jobs import Job
-from app.studies import projection
+from app.studies import projection, tilt
 from app.studies.frame import Frame
 from app.studies.projection import Projection
 from app.studies.tilt import N_CHAINS, TILTS, TiltView
@@ -30,6 +30,7 @@ def _view(latent_dim: int, n: int = 60, posterior: bool = True) -> TiltView:
         torch.randn(5, N_CHAINS, latent_dim, generator=generator),
         particles[..., 0],
         posterior=particles[3, :20] if posterior else None,
+        kept=1.0,
     )
 
 
@@ -42,9 +43,15 @@ def test_the_plane_keeps_everything() -> None:
 
 
 def test_directions_that_hide_more_keep_fewer_neighbours() -> None:
-    three, many = (projection.linear(_view(d)) for d in (3, 30))
-    assert 1 > three.kept > many.kept > 0.4
-    assert three.explained > many.explained
+    def judged(latent_dim: int) -> tuple[float, float]:
+        view = _view(latent_dim)
+        ends = view.path.particles[[0, TILTS.index(1.0)]].flatten(0, 1)
+        return tilt.trustworthiness(ends, view.frame.transform(ends)), view.frame.explained
+
+    plane, three, many = (judged(d) for d in (2, 3, 30))
+    assert plane == (1, 1)
+    assert 1 > three[0] > many[0] > 0.4
+    assert three[1] > many[1]
 
 
 def test_trustworthiness_is_as_its_definition_says() -> None:
@@ -60,7 +67,7 @@ def test_trustworthiness_is_as_its_definition_says() -> None:
     near = (ranks(points) >= 1) & (ranks(points) <= k)
     penalty = np.clip(ranks(latents) - k, 0, None)[near].sum()
     expected = 1 - 2 * penalty / (60 * k * (2 * 60 - 3 * k - 1))
-    ours = projection._kept(torch.from_numpy(latents), torch.from_numpy(points))
+    ours = tilt.trustworthiness(torch.from_numpy(latents), points)
     assert ours == pytest.approx(expected)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from app.jobs import Job
 from app.studies import projection, tilt
-from app.studies.frame import Frame
+from app.studies.frame import Frame, latent_plane
 from app.studies.tilt import TiltView
 from lebm import langevin, zoo
 from lebm.checkpoint import ModelCard
@@ -26,10 +26,15 @@ Build = Callable[[ModelConfig], LatentEBM]
 
 def _view(model: LatentEBM, dataset: str) -> TiltView:
     job: Job[TiltView] = Job()
-    tilt.build(job, model, ModelCard("m", SAMPLER, SAMPLER, SAMPLER, {"data": dataset}))
+    _build(job, model, dataset)
     assert job.latest is not None
     assert job.progress == 1
     return job.latest
+
+
+def _build(job: Job[TiltView], model: LatentEBM, dataset: str) -> None:
+    card = ModelCard("m", SAMPLER, SAMPLER, SAMPLER, {"data": dataset})
+    tilt.build(job, model, card, latent_plane(model, SAMPLER).frame)
 
 
 def test_the_plane_is_drawn_as_it_is() -> None:
@@ -53,6 +58,31 @@ def test_embedded_data_brings_the_aggregate_posterior(build: Build) -> None:
     assert view.posterior is not None
     assert view.posterior.shape == (tilt.N_EXAMPLES, 4)
     assert view.particles(1.0).shape == (tilt.N_PARTICLES, 4)
+
+
+class _Watched(Job[TiltView]):
+    """Keeps everything that is published."""
+
+    def publish(self, result: TiltView, progress: float) -> None:
+        self.__dict__.setdefault("all", []).append((result, progress))
+        super().publish(result, progress)
+
+
+def test_what_is_annealed_is_shown_on_the_way(build: Build) -> None:
+    job = _Watched()
+    _build(job, build(IMAGES), "nothing of the kind")
+    views, progress = zip(*job.all, strict=True)
+    n = len(tilt.TILTS)
+    assert [len(view.path.tilts) for view in views] == [*range(1, n + 1), n, n]
+    assert list(progress) == sorted(progress)
+    for view in views:
+        reached = view.reached(1.5)
+        assert reached == pytest.approx(float(view.path.tilts[-1]))
+        assert torch.equal(view.particles(reached), job.latest.particles(reached))
+        assert len(view.energy) == len(view.path.tilts)
+        assert view.reached(0.0) == 0
+    assert [view.kept is None for view in views] == [True] * n + [False] * 2
+    assert 0.5 < job.latest.kept <= 1
 
 
 def test_data_that_is_not_here_is_a_sentence_and_no_download(

@@ -48,6 +48,17 @@ def test_no_tilt_is_exact() -> None:
     assert path.direct_ess[0].item() == pytest.approx(1)
 
 
+def test_the_path_is_told_as_far_as_it_has_come() -> None:
+    told: list[TiltPath] = []
+    generator = torch.Generator().manual_seed(0)
+    prior = _quadratic_prior()
+    whole = tilt_path(prior, TILTS, n_particles=64, generator=generator, report=told.append)
+    assert [len(path.tilts) for path in told] == [1, 2, 3, 4]
+    for path in told:
+        for name in ("tilts", "log_z", "error", "particles"):
+            assert torch.equal(getattr(path, name), getattr(whole, name)[: len(path.tilts)])
+
+
 def test_log_z_covers_the_closed_form_at_its_stated_rate() -> None:
     """A 95 % interval of Student's t with 7 degrees of freedom is ±2.36 errors.
 
