@@ -52,7 +52,8 @@ class Examples:
     """Examples of a model's data.
 
     Attributes:
-        rows: as a data set holds them: uint8 images `(n, c, h, w)`, or points `(n, dim)`.
+        rows: as a data set holds them: uint8 images `(n, c, h, w)`, points `(n, dim)`, or sentences
+            int64 `(n, T)`.
         data: the data set whose test examples they are; None for the model's own samples.
         source: what they are, a sentence.
     """
@@ -74,7 +75,7 @@ def held_out(model: LatentEBM, card: ModelCard) -> Tensor:
     Raises:
         DatasetUnavailable: if it is not on this machine.
     """
-    return data.unseen(card.facts, model.config.data_shape, download=False)
+    return data.unseen(card.facts, model.config, download=False)
 
 
 def find(model: LatentEBM, card: ModelCard) -> Examples:

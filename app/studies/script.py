@@ -114,7 +114,7 @@ class Script:
     def add_tests(self, rows: str) -> None:
         """`x`, these rows of the model's test examples."""
         self.use("train", "data")
-        tests = "data.unseen(card.facts, model.config.data_shape)"
+        tests = "data.unseen(card.facts, model.config)"
         self.add(f"x = data.to_model_range({tests}[{rows}])")
 
     def add_samples(self, chains: str, *, are_pictures: bool) -> None:

@@ -10,6 +10,7 @@ from app.sidebar import Count, Length, chain_settings, plain
 from app.studies import sentence_chains
 from app.studies.chain_run import ChainSettings, chain_id
 from app.studies.sentence_chains import Stretch
+from app.views.sentences import SILENCE, line
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from lebm.trajectory import Trajectory
@@ -69,8 +70,7 @@ def _show_panel(model: LatentEBM, chains: Trajectory) -> None:
     said = [sentence_chains.read(model, chains.z[step, :_PANEL_CHAINS]) for step in steps]
     for row in zip(*said, strict=True):
         for column, step, sentence in zip(st.columns(len(steps)), steps, row, strict=True):
-            text = plain(sentence) or "*(says nothing)*"
-            column.markdown(f":small[:gray[step {step}]]  \n{text}")
+            column.markdown(f":small[:gray[step {step}]]  \n{plain(sentence) or SILENCE}")
 
 
 def _show_table(model: LatentEBM, chains: Trajectory, step: int) -> None:
@@ -112,8 +112,5 @@ def _line(stretch: Stretch) -> str:
     steps = str(stretch.first)
     if stretch.last > stretch.first:
         steps += f"–{stretch.last}"
-    words = [f":orange[**{plain(w.text)}**]" if w.new else plain(w.text) for w in stretch.words]
     moved = f", Δ = {stretch.moved:+.2f}" if stretch.first < stretch.last else ""
-    said = " ".join(words) or "*(says nothing)*"
-    numbers = f"step {steps}, −f = {stretch.energy[0]:.2f}{moved}".replace("-", "−")
-    return f"{said}  \n:small[:gray[{numbers}]]"
+    return line(stretch.words, f"step {steps}, −f = {stretch.energy[0]:.2f}{moved}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from lebm.decoder import TextConfig
+from lebm.model import ModelConfig
 from train.data import faces, folder, sentences, toys, vision
 from train.data.anomaly import hold_out
 from train.data.base import Dataset, DatasetUnavailable, Request, to_model_range
@@ -55,7 +56,7 @@ def load(
 
 def unseen(
     facts: Mapping[str, object],
-    data_shape: tuple[int, ...],
+    config: ModelConfig,
     root: Path | None = None,
     *,
     download: bool = True,
@@ -66,14 +67,15 @@ def unseen(
 
     Args:
         facts: of the model's card.
-        data_shape: as `load`.
+        config: the model's.
         root: as `load`.
         download: as `load`.
 
     Raises:
         DatasetUnavailable: as `load` and `hold_out`, or if the card makes no sense.
     """
-    dataset = load(str(facts.get("data", "")), data_shape, root, download=download)
+    name = str(facts.get("data", ""))
+    dataset = load(name, config.data_shape, root, download=download, text=config.text)
     held_out, seed = facts.get("held-out class"), facts.get("split seed")
     if held_out is None:
         return dataset.test
