@@ -16,8 +16,8 @@ from lebm.model import LatentEBM
 
 PLANE_EXTENT = 3.5
 SIDE = 180  # of a backdrop
-_N_SAMPLES = 512
-_MOST_STEPS = 200  # taken for the samples that a frame is fitted to
+N_SAMPLES = 512
+MOST_STEPS = 200  # taken for the samples that a frame is fitted to
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ def latent_plane(model: LatentEBM, sampler: LangevinConfig) -> LatentPlane:
         )
         return LatentPlane(Frame.fit(torch.zeros(1, 2)), backdrop)
     generator = torch.Generator().manual_seed(0)
-    start = model.prior.sample_base(_N_SAMPLES, generator=generator)
-    n_steps = min(sampler.n_steps, _MOST_STEPS)
+    start = model.prior.sample_base(N_SAMPLES, generator=generator)
+    n_steps = min(sampler.n_steps, MOST_STEPS)
     end = langevin.sample(
         model.prior_density(), start, replace(sampler, n_steps=n_steps), generator=generator
     )

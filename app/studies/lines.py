@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from app.models import ModelEntry
+from app.studies import frame
 from app.studies.chain_run import ChainSettings
 from app.studies.examples import Examples
 from app.studies.landscape import N_PLACES, N_SAMPLES, PLANE_SIDE, ROUNDS, Place, Plane, Point
@@ -101,7 +102,14 @@ def posterior_directions(entry: ModelEntry, known: Examples, n: int, number: int
     return _traversed(script, number)
 
 
-def tilted_prior(entry: ModelEntry, tilt: float, rows: Sequence[int], *, in_plane: bool) -> str:
+def tilted_prior(
+    entry: ModelEntry,
+    tilt: float,
+    rows: Sequence[int],
+    *,
+    in_plane: bool = False,
+    speaks: bool = False,
+) -> str:
     """p_λ by annealing, and what some of its samples decode to.
 
     Args:
@@ -109,6 +117,7 @@ def tilted_prior(entry: ModelEntry, tilt: float, rows: Sequence[int], *, in_plan
         tilt: λ, one of `TILTS`.
         rows: the samples that are decoded.
         in_plane: whether latent space is a plane, where quadrature is exact.
+        speaks: whether the model is one of sentences.
     """
     script, i = Script(entry), TILTS.index(tilt)
     script.use("torch")
@@ -122,15 +131,23 @@ def tilted_prior(entry: ModelEntry, tilt: float, rows: Sequence[int], *, in_plan
         f"z = path.particles[{i}]  # samples of p_λ at λ = {tilt}",
     )
     script.add_long(f"decoded = model.generate(z[{list(rows)}])")
+    if speaks:
+        script.add("sentences = model.config.text.vocabulary.decode(decoded)")
     _add_quadrature(script, tilt) if in_plane else _add_frame(script)
     return str(script)
 
 
 def _add_frame(script: Script) -> None:
     """`places`, the particles in the principal directions that are drawn."""
+    script.use("dataclasses", "replace")
+    script.use("lebm", "langevin")
     script.add(
         "",
-        f"both = torch.cat([path.particles[0], path.particles[{TILTS.index(1.0)}]])",
+        "generator, sampler = torch.Generator().manual_seed(0), card.prior_sampler",
+        f"sampler = replace(sampler, n_steps=min(sampler.n_steps, {frame.MOST_STEPS}))",
+        f"start = model.prior.sample_base({frame.N_SAMPLES}, generator=generator)",
+        "end = langevin.sample(model.prior_density(), start, sampler, generator=generator)",
+        "both = torch.cat([start, end[end.isfinite().all(-1)]])",
         "_, _, directions = torch.linalg.svd(both - both.mean(0), full_matrices=False)",
         "places = (z - both.mean(0)) @ directions[:2].T",
     )

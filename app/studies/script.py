@@ -9,7 +9,7 @@ from app.studies.examples import Example
 from lebm.langevin import LangevinConfig
 
 _WIDTH = 100
-_ORDER = ("pathlib", "torch", "lebm", "train")  # of imports
+_ORDER = ("dataclasses", "pathlib", "torch", "lebm", "train")  # of imports
 
 
 class Script:

@@ -135,7 +135,8 @@ def test_directions_of_the_aggregate_posterior_are_made_again(dataset: str) -> N
 
 def test_a_tilted_prior_is_made_again() -> None:
     job: Job[TiltView] = Job()
-    tilt.build(job, *zoo.load_model("digits"))
+    model, card = zoo.load_model("digits")
+    tilt.build(job, model, card, latent_plane(model, card.prior_sampler).frame)
     view = job.latest
     assert view is not None
     entry = ModelEntry("digits", "", Path("unused"), 0)
