@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import plane
-from app.figures.style import FOLLOWED, TILTED, titled
+from app.figures.style import DATA, FOLLOWED, TILTED, titled
+
+_BUBBLE = 50  # letters in a line of what is read under the pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +25,16 @@ class Cloud:
         color: of the distribution.
         rows: what identifies each point when a person selects it, `(n,)`; None: none can be.
         energy: −f(z) at each point, `(n,)`, to colour by; None: all in `color`.
+        said: what each point says, to be read under the pointer; None: nothing.
+        found: which points stand out, bool `(n,)`; None: all alike.
     """
 
     points: np.ndarray
     color: str
     rows: np.ndarray | None = None
     energy: np.ndarray | None = None
+    said: Sequence[str] | None = None
+    found: np.ndarray | None = None
 
 
 def projection(
@@ -88,19 +97,29 @@ def _add_cloud(figure: go.Figure, name: str, cloud: Cloud) -> None:
         bar = {"title": "−f(z)", "thickness": 10, "len": 0.5, "y": 0.4, "x": 1.02}
         marker |= {"color": cloud.energy, "colorscale": "Viridis", "cmin": low, "cmax": high}
         marker |= {"colorbar": bar, "opacity": 0.85}
+    if cloud.found is not None:
+        marker |= {"size": np.where(cloud.found, 11, 4), "opacity": np.where(cloud.found, 1, 0.12)}
     figure.add_scattergl(
         x=cloud.points[:, 0],
         y=cloud.points[:, 1],
         name=name,
         mode="markers",
         customdata=cloud.rows,
-        hoverinfo="skip",
+        hoverinfo="skip" if cloud.said is None else "text+name",
+        hovertext=None if cloud.said is None else [_in_bubble(said) for said in cloud.said],
+        hoverlabel={"namelength": -1},
         marker=marker,
     )
     common = {"marker_color": cloud.color, "opacity": 0.5, "showlegend": False}
     common |= {"hoverinfo": "skip", "histnorm": "probability density"}
     figure.add_histogram(x=cloud.points[:, 0], yaxis="y2", nbinsx=40, **common)
     figure.add_histogram(y=cloud.points[:, 1], xaxis="x2", nbinsy=40, **common)
+
+
+def _in_bubble(sentence: str) -> str:
+    """A sentence in lines, letter by letter: what Plotly takes for markup is not."""
+    lines = textwrap.wrap(sentence, _BUBBLE, break_on_hyphens=False)
+    return "<br>".join(html.escape(line, quote=False) for line in lines) or "(says nothing)"
 
 
 def points(groups: dict[str, tuple[np.ndarray, str]], extent: float = 3.0) -> go.Figure:
@@ -136,5 +155,5 @@ def log_partition_curve(
         error_y={"type": "data", "array": half},
         name="log Z(λ)",
     )
-    figure.add_vline(x=here, line_dash="dash")
+    figure.add_vline(x=here, line_dash="dash", line_color=DATA)
     return titled(figure, "log Z(λ) = log E[exp λ f(z)] under p₀", "tilt λ", "log Z, nats")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from app.studies.chain_run import ChainSettings
@@ -59,6 +61,17 @@ def read(model: LatentEBM, z: Tensor) -> list[str]:
     assert model.config.text is not None
     vocabulary = model.config.text.vocabulary
     return [s for rows in z.split(_BATCH) for s in vocabulary.decode(model.generate(rows))]
+
+
+def recall(model: LatentEBM, z: Tensor) -> tuple[str, ...]:
+    """As `read`, remembered: a page is drawn many times of the same latents."""
+    return _recall(model, z.shape, z.numpy().tobytes())
+
+
+@lru_cache(maxsize=64)
+def _recall(model: LatentEBM, shape: torch.Size, latents: bytes) -> tuple[str, ...]:
+    z = np.ndarray(shape, np.float32, latents)
+    return tuple(read(model, torch.from_numpy(z.copy())))
 
 
 def stretches(sentences: list[str], energy: np.ndarray) -> list[Stretch]:

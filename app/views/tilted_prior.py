@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-import numpy as np
 import streamlit as st
 
 from app import cache, figures
@@ -15,8 +12,8 @@ from app.sidebar import pick_model
 from app.studies import lines, projection, tilt
 from app.studies.projection import Projection
 from app.studies.tilt import TILTS, TiltView
-from app.views import tilted_prior_samples
-from app.views.tilted_prior_samples import Circled
+from app.views import tilted_prior_samples, tilted_prior_sentences
+from app.views.tilted_prior_frame import Circled, Scene
 from lebm.model import LatentEBM
 
 _DRAWN = "tilt.drawn"
@@ -30,7 +27,7 @@ def page() -> None:
         "The learned prior is a Gaussian, tilted: **p(z) = exp(λ f(z)) p₀(z) / Z(λ)** with λ = 1. "
         "Move λ from 0, the plain Gaussian, to 1, the model, and beyond."
     )
-    chosen = pick_model()
+    chosen = pick_model(sentences=True)
     if chosen is None:
         return
     entry, model, card = chosen
@@ -79,15 +76,13 @@ def _show(view: TiltView, entry: ModelEntry, model: LatentEBM) -> None:
         help="0 is the Gaussian p₀, 1 the learned prior; beyond 1 the tilt is exaggerated.",
     )
     tilt_now = view.reached(wanted)
-    exact = view.exact[TILTS.index(tilt_now)] if view.exact else None
-    _show_numbers(view, tilt_now, exact)
-    drawn, circled = _pick_frame(view, entry), Circled(f"{entry.id} {entry.version} {wanted}")
-    left, right = st.columns([3, 2])
-    with right:  # first, since a browser takes a second to load what draws charts
-        rows = circled.rows if tilt_now == wanted else []
-        decoded = tilted_prior_samples.show(view, model, tilt_now, rows)
-    with left:
-        _show_projection(view, drawn, tilt_now, exact, circled)
+    circled = Circled(f"{entry.id} {entry.version} {wanted}")
+    rows = circled.rows if tilt_now == wanted else []
+    drawn = _pick_frame(view, entry)
+    scene = Scene(model, view, drawn, tilt_now, circled, rows)
+    _show_numbers(scene)
+    speaks = model.config.kind == "text"
+    decoded = (tilted_prior_sentences if speaks else tilted_prior_samples).show(scene)
     path = view.path
     st.plotly_chart(
         figures.log_partition_curve(
@@ -96,11 +91,12 @@ def _show(view: TiltView, entry: ModelEntry, model: LatentEBM) -> None:
         key="log_z",
     )
     if tilt_now == wanted:
-        show_lines(lines.tilted_prior(entry, tilt_now, decoded, in_plane=bool(view.exact)))
+        in_plane = bool(view.exact)
+        show_lines(lines.tilted_prior(entry, tilt_now, decoded, in_plane=in_plane, speaks=speaks))
 
 
-def _show_numbers(view: TiltView, tilt_now: float, exact: tilt.Exact | None) -> None:
-    path, i = view.path, TILTS.index(tilt_now)
+def _show_numbers(scene: Scene) -> None:
+    path, i, exact = scene.view.path, TILTS.index(scene.tilt), scene.exact
     columns = st.columns(4)
     columns[0].metric(
         "log Z(λ), nats",
@@ -131,7 +127,7 @@ def _show_numbers(view: TiltView, tilt_now: float, exact: tilt.Exact | None) -> 
 def _pick_frame(view: TiltView, entry: ModelEntry) -> Projection:
     """Where the latents are drawn; UMAP is fitted when it is first asked for."""
     drawn = projection.linear(view)
-    if view.exact or view.kept is None:
+    if view.exact:
         return drawn
     chosen = st.segmented_control(
         "Frame",
@@ -143,7 +139,7 @@ def _pick_frame(view: TiltView, entry: ModelEntry) -> Projection:
         help="PCA keeps distances along two directions and hides the others; UMAP keeps "
         "neighbours together and gives distances up. UMAP is fitted once, with a fixed seed.",
     )
-    if chosen == "PCA":
+    if chosen == "PCA" or view.kept is None:  # UMAP is fitted to the end of annealing
         return drawn
     whole = "with" if view.posterior is not None else "without"
     job = cache.jobs().start(
@@ -167,87 +163,3 @@ def _watch_umap(job: Job[Projection]) -> None:
     progress()
     if job.error:
         st.error(f"UMAP could not be fitted: {job.error}")
-
-
-def _show_projection(
-    view: TiltView,
-    drawn: Projection,
-    tilt_now: float,
-    exact: tilt.Exact | None,
-    circled: Circled,
-) -> None:
-    """Draw the frame, in which points of p_λ can be circled."""
-    contours, energies, paths = _pick_layers()
-    i, cloud = TILTS.index(tilt_now), figures.Cloud
-    clouds = {"p₀ = N(0, I)": cloud(drawn.particles[0], figures.GAUSSIAN)}
-    if drawn.posterior is not None:
-        clouds["aggregate posterior"] = cloud(drawn.posterior, figures.POSTERIOR)
-    if drawn.learned is not None:
-        clouds["q<sub>ψ</sub>, learned sampler"] = cloud(drawn.learned, figures.LEARNED)
-    clouds[f"p<sub>λ</sub>, λ = {tilt_now}"] = cloud(
-        drawn.particles[i],
-        figures.TILTED,
-        rows=drawn.rows,
-        energy=view.energy[i].numpy()[drawn.rows] if energies else None,
-    )
-    key = f"projection-{tilt_now}-{drawn.axes[0]}"
-    st.plotly_chart(
-        figures.projection(
-            clouds,
-            drawn.axes,
-            density=(exact.axis, exact.density) if exact is not None else None,
-            contours=_contours(drawn, tilt_now, exact) if contours else None,
-            chains=drawn.chains if paths else None,
-            extent=tilt.EXTENT if exact is not None else None,
-        ),
-        key=key,
-        on_select=partial(circled.take, key),
-        selection_mode=("lasso", "box"),
-    )
-    st.caption(f"{_says(drawn, exact)} {view.note}")
-
-
-def _pick_layers() -> tuple[bool, bool, bool]:
-    """Whether to draw contours, colours by energy, and chains."""
-    layers = {
-        "contours": ("Contours", "Lines of equal density of p_λ"),
-        "energies": ("Colour by energy", "Points of p_λ by −f(z): low is where the tilt adds mass"),
-        "paths": ("Chains", f"{tilt.N_CHAINS} prior chains at λ = 1 from noise (ring) to their "
-                  "end (dot); chains 0 to 5 of the Chains page with seed 0"),
-    }  # fmt: skip
-    columns = st.columns([2, 3, 2])
-    return tuple(
-        column.toggle(label, key=key, bind="query-params", help=help_line)
-        for column, (key, (label, help_line)) in zip(columns, layers.items(), strict=True)
-    )
-
-
-def _contours(
-    drawn: Projection, tilt_now: float, exact: tilt.Exact | None
-) -> tuple[np.ndarray, np.ndarray]:
-    return drawn.contours(tilt_now) if exact is None else (exact.axis, exact.density)
-
-
-def _says(drawn: Projection, exact: tilt.Exact | None) -> str:
-    """What the frame is, and what it loses."""
-    if exact is not None:
-        return "The latent plane itself; shade: the exact density of p_λ."
-    if drawn.explained is None:
-        return (
-            f"UMAP of p₀ and p_α together, fixed for every λ{_neighbours(drawn)}. Distances "
-            "between groups mean nothing here."
-        )
-    return (
-        "Two principal directions of p₀ and of what prior chains make of it, fixed for every λ and "
-        f"those of the Chains page: {drawn.explained:.0%} of the variance{_neighbours(drawn)}."
-    )
-
-
-def _neighbours(drawn: Projection) -> str:
-    """How far the frame can be trusted, once that is known."""
-    if drawn.kept is None:
-        return ""
-    return (
-        f", trustworthiness {drawn.kept:.2f} over {tilt.N_NEIGHBORS} neighbours (1: neighbours on "
-        "screen are neighbours in the latent space)"
-    )

@@ -1,63 +1,56 @@
-"""What samples of p_λ decode to on the Tilted prior page: those a person circled, or a spread."""
+"""The Tilted prior page of pictures and points: the frame, and what samples of p_λ decode to."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from app import address, figures
+from app import figures
+from app.figures import Cloud
 from app.studies.chain_run import decode
-from app.studies.tilt import N_PARTICLES, TiltView
-from lebm.model import LatentEBM
+from app.studies.tilt import TILTS
+from app.views import tilted_prior_frame as frame
+from app.views.tilted_prior_frame import Scene
 from train.pictures import mosaic
 
-_SHOWN = 36
-_ROWS = "tilt.rows"  # for what they were circled, and which
+
+def show(scene: Scene) -> list[int]:
+    """Draw both sides; returns the numbers of the samples that are decoded."""
+    left, right = st.columns([3, 2])
+    with right:  # first, since a browser takes a second to load what draws charts
+        decoded = _show_decoded(scene)
+    with left:
+        layers = frame.pick_layers()
+        frame.draw(scene, _clouds(scene, coloured=layers.energies), layers)
+    return decoded
 
 
-@dataclass(frozen=True, slots=True)
-class Circled:
-    """The samples that a person circled, kept in the session and, the first ones, in the address.
+def _clouds(scene: Scene, *, coloured: bool) -> dict[str, Cloud]:
+    drawn, i = scene.drawn, TILTS.index(scene.tilt)
 
-    Attributes:
-        of: names the model and λ; samples of another λ are others.
-    """
+    def optional(points: np.ndarray | None, color: str) -> Cloud | None:
+        return None if points is None else Cloud(points, color)
 
-    of: str
-
-    @property
-    def rows(self) -> list[int]:
-        """Their numbers."""
-        if _ROWS not in st.session_state:  # the address speaks when the page is first opened
-            self._keep(_numbers(st.query_params.get("rows", "")))
-        of, rows = st.session_state[_ROWS]
-        self._keep(rows if of == self.of else [])
-        return st.session_state[_ROWS][1]
-
-    def take(self, chart: str) -> None:
-        """Keep what was circled in the chart of this key."""
-        points = st.session_state[chart].selection.points
-        rows = [point.get("customdata") for point in points]
-        self._keep([int(row) for row in rows if row is not None])
-
-    def _keep(self, rows: list[int]) -> None:
-        st.session_state[_ROWS] = (self.of, rows)
-        address.write({"rows": ".".join(map(str, rows[:_SHOWN]))})
+    tilted = Cloud(
+        drawn.particles[i],
+        figures.TILTED,
+        rows=drawn.rows,
+        energy=scene.view.energy[i].numpy()[drawn.rows] if coloured else None,
+    )
+    return frame.in_order(
+        Cloud(drawn.particles[0], figures.GAUSSIAN),
+        tilted,
+        optional(drawn.posterior, figures.POSTERIOR),
+        optional(drawn.learned, figures.LEARNED),
+        scene.tilt,
+    )
 
 
-def _numbers(text: str) -> list[int]:
-    """The numbers of samples that the address names."""
-    parts = [part for part in text.split(".")[:_SHOWN] if part.isdecimal() and len(part) < 5]
-    return [int(part) for part in parts if int(part) < N_PARTICLES]
-
-
-def show(view: TiltView, model: LatentEBM, tilt_now: float, rows: list[int]) -> list[int]:
+def _show_decoded(scene: Scene) -> list[int]:
     """Draw what circled points decode to, or samples spread over p_λ; returns which."""
-    z = view.particles(tilt_now)
-    spread = list(range(0, len(z), len(z) // _SHOWN))  # neighbours may share an ancestor
-    chosen = (rows or spread)[:_SHOWN]
+    z, rows, model = scene.view.particles(scene.tilt), scene.rows, scene.model
+    spread = list(range(0, len(z), len(z) // frame.SHOWN))  # neighbours may share an ancestor
+    chosen = (rows or spread)[: frame.SHOWN]
     pictures = decode(model, z[chosen][None])[0]
     note = (
         f"{len(rows)} selected points, the first {len(chosen)} decoded"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import re
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from explorer import with_lines
 from streamlit.testing.v1 import AppTest
+
+from app.sidebar import plain
 
 
 @pytest.fixture
@@ -70,3 +74,50 @@ def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
         page.query_params[name] = "../../etc/passwd"
     with_lines(page)
     assert "z[[0, 28, 56, 84" in page.code[0].value
+
+
+@pytest.fixture
+def text_page(page_of: Callable[[str], AppTest]) -> AppTest:
+    page = page_of("tilted_prior")
+    page.query_params["model"] = "text"
+    return page
+
+
+def _read_out(page: AppTest) -> list[str]:
+    return [m.value for m in page.markdown if ":gray[sample" in m.value]
+
+
+def test_samples_of_a_model_of_sentences_are_read_out(text_page: AppTest) -> None:
+    with_lines(text_page)
+    assert not text_page.error
+    said = _read_out(text_page)
+    assert len(said) == 36
+    names: dict[str, Any] = {}
+    exec(text_page.code[0].value, names)
+    assert [line.partition("  ")[0] for line in said] == [plain(s) for s in names["sentences"]]
+
+
+def test_words_are_found_counted_and_kept_in_the_address(text_page: AppTest) -> None:
+    text_page.query_params["find"] = "THE teacher"
+    with_lines(text_page)
+    (counted,) = [m.value for m in text_page.markdown if "is said by" in m.value]
+    assert counted.startswith("**THE teacher** is said by ")
+    n = int(re.search(r"(\d+) of 256 draws of p_λ", counted)[1])
+    said = _read_out(text_page)
+    assert len(said) == min(n, 36) > 0
+    assert all(":orange[**teacher**]" in line for line in said)
+    text_page.text_input(key="find").set_value("[no](x) such *word*").run()
+    assert not text_page.exception
+    assert not _read_out(text_page)
+    assert r"\[no\]\(x\) such \*word\*" in "".join(m.value for m in text_page.markdown)
+    assert text_page.query_params["find"] == "[no](x) such *word*"
+
+
+def test_circled_sentences_are_those_of_the_address(text_page: AppTest) -> None:
+    text_page.query_params.update({"rows": "3.17.900", "frame": "nonsense", "tilt": "0.5"})
+    with_lines(text_page)
+    assert [re.search(r"sample (\d+)", line)[1] for line in _read_out(text_page)] == [
+        "3",
+        "17",
+        "900",
+    ]

@@ -222,7 +222,7 @@ def _tilted_prior_script() -> None:
     tilted_prior.page()
 
 
-@pytest.mark.parametrize("name", ["digits", "pinwheel"])
+@pytest.mark.parametrize("name", ["digits", "pinwheel", "text"])
 def test_the_tilt_slider_shows_each_prior(app: AppTest, name: str) -> None:
     page = AppTest.from_function(_tilted_prior_script, default_timeout=60)
     page.query_params["model"] = name
