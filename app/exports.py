@@ -24,10 +24,17 @@ _FORMATS: dict[str, tuple[str, str, Callable[[Film], bytes]]] = {
     "csv": ("Terms, drift, noise and move of each step and chain", "text/csv", export.profile_csv),
 }
 
+_OF_PICTURES = ("png", "gif", "mp4")
+
 
 @st.fragment
 def take_away(
-    shown: Callable[[], Film], entry: ModelEntry, *, key: str, title: str = "Export"
+    shown: Callable[[], Film],
+    entry: ModelEntry,
+    *,
+    key: str,
+    title: str = "Export",
+    pictures: bool = True,
 ) -> None:
     """Draw the buttons; a file is made only when its button is pressed, of what is shown then.
 
@@ -36,10 +43,13 @@ def take_away(
         entry: where its model is.
         key: begins the keys of the buttons.
         title: of the box.
+        pictures: whether there are any; sentences have numbers and Python lines alone.
     """
     with st.expander(f"{title}, or make it again in Python"):
         with st.container(horizontal=True):
             for kind, (help_line, mime, make) in _FORMATS.items():
+                if not pictures and kind in _OF_PICTURES:
+                    continue
                 st.download_button(
                     kind.upper(),
                     partial(_make, make, shown),

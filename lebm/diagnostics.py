@@ -10,6 +10,8 @@ import torch
 from arviz_stats.base import array_stats
 from torch import Tensor
 
+from lebm.word_edits import share_differing
+
 #: Draws a chain needs before the numbers of `mixing` say anything.
 MIN_DRAWS = 400
 
@@ -86,7 +88,8 @@ class Snapshot:
     Attributes:
         energy: -f(z), `(n,)`.
         norm: ‖z‖, `(n,)`.
-        examples: what they decode to, `(n, ...)`; images in [-1, 1].
+        examples: what they decode to, `(n, ...)`; images in [-1, 1], or sentences as word
+            numbers, int64 `(n, T)`.
     """
 
     energy: Tensor
@@ -98,17 +101,21 @@ class Snapshot:
 class Verdict:
     """What became of chains between a short run's end and a long one's.
 
+    Two examples are as far apart as their mean squared difference, two sentences as the share of
+    their words that differ.
+
     Attributes:
         word: "steady", "drifting" or "collapsed".
         energy_shift: change of the median energy, in standard deviations at the short run.
         norm_shift: change of the median ‖z‖, likewise.
-        spread: mean squared distance between decoded chains at the end, as a share of that at
-            the short run.
-        moved: mean squared distance of a chain's example from its own at the short run, as a
-            share of the distance between chains there; near 1, it has become another example.
+        spread: mean distance between decoded chains at the end, as a share of that at the short
+            run.
+        moved: mean distance of a chain's example from its own at the short run, as a share of
+            the distance between chains there; near 1, it has become another example.
         merged: share of chains whose example another chain (nearly) shares at the end, less
-            that share at the short run.
-        saturation: change in the share of values beyond ±0.95.
+            that share at the short run; sentences must be the same word by word.
+        saturation: change in the share of values beyond ±0.95; None for sentences.
+        different: different sentences that the chains end with, a chain; None for other examples.
     """
 
     word: Literal["steady", "drifting", "collapsed"]
@@ -117,7 +124,8 @@ class Verdict:
     spread: float
     moved: float
     merged: float
-    saturation: float
+    saturation: float | None
+    different: float | None = None
 
 
 def verdict(short: Snapshot, long: Snapshot) -> Verdict:
@@ -125,18 +133,21 @@ def verdict(short: Snapshot, long: Snapshot) -> Verdict:
 
     "collapsed" if the decoded examples' spread fell below a quarter, or half of the chains
     merged since; else "drifting" if the median energy or norm moved by more than one standard
-    deviation of the chains at the short run; else "steady".
+    deviation of the chains at the short run; else "steady". A quarter of the spread is, for
+    images, half the distance; for sentences, a quarter of the words that used to differ.
 
     Args:
         short: the chains at K_0, the length they were trained with; at least 2 chains.
         long: the same chains at the end.
     """
-    a, b = short.examples.flatten(1).double(), long.examples.flatten(1).double()
-    n_pairs = len(a) * (len(a) - 1)
-    between_a, between_b = torch.cdist(a, a).square(), torch.cdist(b, b).square()
-    typical = between_a.sum() / n_pairs
-    spread = float(between_b.sum() / n_pairs / typical)
-    merged = _merged(between_b, typical) - _merged(between_a, typical)
+    a, b = short.examples.flatten(1), long.examples.flatten(1)
+    speaks = not a.is_floating_point()
+    distance = share_differing if speaks else _squared
+    between_a, between_b, between = distance(a, a), distance(b, b), distance(a, b)
+    typical = between_a.sum() / (len(a) * (len(a) - 1))
+    spread = float(between_b.sum() / between_a.sum())
+    near = 0.0 if speaks else MERGED_DISTANCE * float(typical)
+    merged = _merged(between_b, near) - _merged(between_a, near)
     energy_shift = _shift(short.energy, long.energy)
     norm_shift = _shift(short.norm, long.norm)
     word: Literal["steady", "drifting", "collapsed"] = "steady"
@@ -149,10 +160,19 @@ def verdict(short: Snapshot, long: Snapshot) -> Verdict:
         energy_shift=energy_shift,
         norm_shift=norm_shift,
         spread=spread,
-        moved=float((a - b).square().sum(1).mean() / typical),
+        moved=float(between.diagonal().mean() / typical),
         merged=merged,
-        saturation=float((b.abs() > 0.95).double().mean() - (a.abs() > 0.95).double().mean()),
+        saturation=None if speaks else _saturated(b) - _saturated(a),
+        different=len(b.unique(dim=0)) / len(b) if speaks else None,
     )
+
+
+def _squared(a: Tensor, b: Tensor) -> Tensor:
+    return torch.cdist(a.double(), b.double()).square()
+
+
+def _saturated(examples: Tensor) -> float:
+    return float((examples.abs() > 0.95).double().mean())
 
 
 def _shift(before: Tensor, after: Tensor) -> float:
@@ -162,7 +182,7 @@ def _shift(before: Tensor, after: Tensor) -> float:
     return float((after.median() - before.median()) / before.std())
 
 
-def _merged(sq_distances: Tensor, typical: Tensor) -> float:
-    """Share of examples with another one much nearer than is typical."""
-    nearest = sq_distances.clone().fill_diagonal_(torch.inf).min(1).values
-    return float((nearest < MERGED_DISTANCE * typical).double().mean())
+def _merged(distances: Tensor, near: float) -> float:
+    """Share of examples with another one no farther away than this."""
+    nearest = distances.clone().fill_diagonal_(torch.inf).min(1).values
+    return float((nearest <= near).double().mean())

@@ -17,6 +17,7 @@ from app.studies.chain_run import ChainSettings, Segment
 from app.studies.export import Film
 from app.studies.long_run import Judgement, LongRun
 from app.studies.recipe import recipe_of
+from app.views import long_run_sentences
 from lebm.diagnostics import MIN_DRAWS, Verdict
 from lebm.model import LatentEBM
 from train.pictures import mosaic
@@ -41,7 +42,7 @@ def page() -> None:
         "A prior is trained with chains of K₀ steps. Do chains that run far longer stay with "
         "sensible examples, or does the learned density lead them elsewhere?"
     )
-    chosen = pick_model()
+    chosen = pick_model(sentences=True)
     if chosen is None:
         return
     entry, model, card = chosen
@@ -50,13 +51,14 @@ def page() -> None:
         st.info(f"{settings.n_chains} chains of this model fit {most:,} steps in memory.")
     with st.sidebar:
         every = st.number_input(
-            "A picture every … steps",
+            f"A {'sentence' if model.config.kind == 'text' else 'picture'} every … steps",
             min_value=10,
             max_value=1_000,
             value=100,
             step=10,
             key="every",
             bind="query-params",
+            help=f"A run keeps at most {long_run.MAX_PICTURES} of each chain.",
         )
     job_id = _job_id(entry, settings, card.prior_sampler.n_steps, int(every))
     job = _start(job_id, model, settings, card.prior_sampler.n_steps, int(every))
@@ -113,7 +115,10 @@ def _show(run: LongRun) -> None:
         st.warning(f"{len(t.failures)} chains were stopped; the first: {t.failures[0]}.")
     if judgement is not None and judgement.verdict is not None:
         _show_verdict(judgement.verdict)
-    _show_pictures(run)
+    if run.model.config.kind == "text":
+        long_run_sentences.show(run)
+    else:
+        _show_pictures(run)
     profile = figures.energy_profile(t.steps.numpy(), t.energy.numpy(), run.short_step)
     st.plotly_chart(profile, key="profile")
     if judgement is not None:
@@ -126,7 +131,7 @@ def _offer(run: LongRun, entry: ModelEntry, settings: ChainSettings) -> None:
     recipe = recipe_of([Segment(0, settings)], run.last_step, entry, fingerprint)
     steps = np.array(run.picture_steps)
     film = Film(recipe, run.trajectory, steps, run.pictures, run.last_step)
-    take_away(lambda: film, entry, key="long")
+    take_away(lambda: film, entry, key="long", pictures=run.model.config.kind != "text")
 
 
 def _show_verdict(verdict: Verdict) -> None:
@@ -139,6 +144,18 @@ def _show_verdict(verdict: Verdict) -> None:
             "end, in standard deviations of the chains at K₀",
         ),
         "‖z‖": (f"{verdict.norm_shift:+.2f} sd", "Shift of the median norm, likewise"),
+    }
+    own = _of_pictures if verdict.saturation is not None else long_run_sentences.numbers
+    shown |= own(verdict)
+    for column, (label, (value, help_line)) in zip(
+        st.columns(len(shown)), shown.items(), strict=True
+    ):
+        column.metric(label, value, help=help_line)
+
+
+def _of_pictures(verdict: Verdict) -> dict[str, tuple[str, str]]:
+    """What the verdict is made of, beside energy and norm: label -> value and help line."""
+    return {
         "Spread": (
             f"{verdict.spread:.2f} ×",
             "Distance between decoded chains at the end, as a "
@@ -152,10 +169,6 @@ def _show_verdict(verdict: Verdict) -> None:
         "Merged": (f"{verdict.merged:+.0%}", "More chains that share their example with another"),
         "Saturated": (f"{verdict.saturation:+.1%}", "More values at the ends of the range"),
     }
-    for column, (label, (value, help_line)) in zip(
-        st.columns(len(shown)), shown.items(), strict=True
-    ):
-        column.metric(label, value, help=help_line)
 
 
 def _show_pictures(run: LongRun) -> None:

@@ -1,0 +1,101 @@
+"""The Long run page of sentences as Streamlit runs it, without a browser."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import cache
+from app.jobs import Job
+from app.models import list_models, runs_folder
+from app.studies import export, long_run
+from app.studies.chain_run import ChainSettings, Segment
+from app.studies.export import Film
+from app.studies.recipe import recipe_of
+from app.views import long_run_sentences
+from lebm import archive, zoo
+
+ADDRESS = {"model": "text", "long": "500", "n": "16", "every": "50"}
+
+
+@pytest.fixture
+def page(page_of: Callable[[str], AppTest]) -> AppTest:
+    page = page_of("long_run")
+    page.query_params.update(ADDRESS)
+    return page
+
+
+def _judged(page: AppTest) -> AppTest:
+    for _ in range(300):
+        page.run()
+        assert not page.exception
+        assert not page.error
+        if page.subheader:
+            return page
+        time.sleep(0.1)
+    raise AssertionError("there never was a verdict")
+
+
+def _lines(page: AppTest) -> list[str]:
+    return [m.value for m in page.markdown if ":gray[step" in m.value]
+
+
+def test_a_long_run_of_sentences_ends_in_a_verdict_on_words(page: AppTest) -> None:
+    _judged(page)
+    assert page.subheader[0].value.startswith("Verdict: ")
+    labels = [metric.label for metric in page.metric]
+    assert labels == ["Energy", "‖z‖", "Spread", "Moved", "Merged", "Different"]
+    assert "Chain 0" in "".join(m.value for m in page.markdown)
+    lines = _lines(page)
+    assert sum(text.find("step 0") > 0 for text in lines) == 4  # one for each chain that is read
+    assert any(":orange[**" in text for text in lines)
+    first = page.number_input(key="chain")
+    first.set_value(13)
+    page.run()
+    read = [m.value for m in page.markdown if re.fullmatch(r"\*\*Chain \d+\*\*", m.value)]
+    assert read == ["**Chain 13**", "**Chain 14**", "**Chain 15**"]
+    assert _lines(page) != lines
+
+
+def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
+    page.query_params.update({"chain": "-3", "every": "1e9", "n": "x"})
+    assert _lines(_judged(page))
+
+
+def test_what_is_read_is_what_the_chains_say() -> None:
+    model, _ = zoo.load_model("text")
+    job: Job[long_run.LongRun] = Job()
+    long_run.run(job, model, ChainSettings(8, 300, 0.08, 1.0, 3), 60, 100)
+    run = job.latest
+    assert run.picture_steps == (0, 100, 200, 300)
+    assert run.pictures.shape == (4, 8, 0)  # nothing is decoded before it is shown
+    end = run.snapshot(300).examples
+    verdict = run.judgement.verdict
+    assert verdict.different == len(np.unique(end, axis=0)) / 8
+
+    lines = long_run_sentences.walk(run, 5)
+    last = re.sub(r":orange\[\*\*(.*?)\*\*\]", r"\1", lines[-1]).partition("  \n")[0]
+    (said,) = model.config.text.vocabulary.decode(end[5:6])
+    assert last.replace("\\", "") == said
+    assert "step 300" in lines[-1] or "to 300" in lines[-1]
+
+
+def test_numbers_of_sentences_can_be_taken_away(page: AppTest) -> None:
+    _judged(page).run()
+    kinds = [button.proto.label for button in page.get("download_button")]
+    assert kinds == ["NPZ", "CSV"]
+    model, _ = zoo.load_model("text")
+
+    entry = list_models(runs_folder())["text"]
+    job: Job[long_run.LongRun] = Job()
+    settings = ChainSettings(4, 20, 0.08, 1.0, 3)
+    long_run.run(job, model, settings, 60, 10)
+    recipe = recipe_of([Segment(0, settings)], 20, entry, cache.fingerprint(entry))
+    film = Film(recipe, job.latest.trajectory, np.array([0, 10, 20]), job.latest.pictures, 20)
+    again = archive.loads(export.npz(film)).replay(model)
+    np.testing.assert_array_equal(again.z, job.latest.trajectory.z)
