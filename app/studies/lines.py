@@ -166,13 +166,16 @@ def _add_quadrature(script: Script, tilt: float) -> None:
     )
 
 
-def time_machine(run: Path, steps: Sequence[int], settings: ChainSettings) -> str:
+def time_machine(
+    run: Path, steps: Sequence[int], settings: ChainSettings, *, speaks: bool = False
+) -> str:
     """The same chains under checkpoints of a run.
 
     Args:
         run: its folder.
         steps: the checkpoints' training iterations.
         settings: the chains.
+        speaks: whether the models are of sentences.
     """
     script = Script()
     script.use("pathlib", "Path")
@@ -192,6 +195,8 @@ def time_machine(run: Path, steps: Sequence[int], settings: ChainSettings) -> st
         "    energies[step] = chain.energy[[0, -1]]  # of the noise, and where it ends",
         "    examples[step] = model.generate(chain.z[-1])",
     )
+    if speaks:
+        script.add("    examples[step] = model.config.text.vocabulary.decode(examples[step])")
     return str(script)
 
 

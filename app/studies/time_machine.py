@@ -14,6 +14,7 @@ from app.player.payload import Track
 from app.studies import tracks
 from app.studies.chain_run import ChainSettings, decode, undrawable
 from app.studies.frame import SIDE, LatentPlane, exact_density, smoothed_density
+from app.studies.sentence_chains import read
 from lebm import checkpoint, langevin
 from lebm.noise import ChainNoise
 
@@ -29,7 +30,8 @@ class Stage:
         step: its training iteration.
         start_energy: -f(z) of the noise, `(n,)`.
         curves: of the chains' ends, name -> `(n,)`.
-        examples: what the ends decode to: uint8 `(n, h, w, c)`, or points `(n, 2)`.
+        examples: what the ends decode to: uint8 `(n, h, w, c)`, points `(n, 2)`, or sentences
+            `(n,)`.
         z: the ends of these chains and of some more, `(m, latent_dim)`.
         density: for a latent plane the exact one, uint8 `(side, side)`.
         failures: sentences about chains that diverged, by chain.
@@ -156,18 +158,20 @@ def _shade(points: np.ndarray, extent: float) -> np.ndarray:
 @lru_cache(maxsize=4 * MAX_STAGES)  # a stage is some pictures and a density, below a megabyte
 def _stage(path: Path, version: int, settings: ChainSettings) -> Stage:
     model, _ = checkpoint.load(path)
-    if (reason := undrawable(model)) is not None:
+    speaks = model.config.kind == "text"
+    if not speaks and (reason := undrawable(model)) is not None:
         raise checkpoint.CheckpointError(f"{path.name} cannot be shown: {reason}")
     in_plane, n = model.config.latent_dim == 2, settings.n_chains
     density = model.prior_density()
     noise = ChainNoise(settings.seed, range(n if in_plane else _SHADED), model.config.latent_dim)
     start = langevin.init(density, noise.at(0))
     t = langevin.run(density, start, settings.sampler(settings.n_steps), noise=noise)
+    ends = t.z[-1, :n]
     return Stage(
         step=int(path.stem.removeprefix("step-")),
         start_energy=t.energy[0, :n].numpy(),
         curves={name: values[-1, :n] for name, values in tracks.curves(t).items()},
-        examples=decode(model, t.z[-1:, :n])[0],
+        examples=np.array(read(model, ends)) if speaks else decode(model, ends[None])[0],
         z=t.z[-1].clone(),
         density=exact_density(model.prior.unnorm_log_prob) if in_plane else None,
         failures={f.chain: str(f) for f in t.failures if f.chain < n},

@@ -18,6 +18,7 @@ from app.studies import lines, time_machine
 from app.studies.chain_run import ChainSettings, undrawable
 from app.studies.time_machine import TimeMachine
 from app.training import Run
+from app.views import time_machine_sentences
 from lebm.checkpoint import CheckpointError
 from train.run_dir import RunDir
 
@@ -41,7 +42,8 @@ def page() -> None:
     except CheckpointError as error:
         st.error(str(error))
         return
-    if (reason := undrawable(model)) is not None:
+    speaks = model.config.kind == "text"
+    if not speaks and (reason := undrawable(model)) is not None:
         st.error(f"{run.id} cannot be shown: {reason}.")
         return
     follow_model(f"runs/{run.id}", card)
@@ -50,7 +52,7 @@ def page() -> None:
     job = cache.jobs().start(
         machine_id, lambda job: time_machine.build(job, machine_id, files, plane, settings)
     )
-    _watch(job, run, settings)
+    _watch(job, run, settings, speaks=speaks)
 
 
 def _pick_run() -> tuple[Run, list[Path]]:
@@ -75,7 +77,7 @@ def _machine_id(files: list[Path], settings: ChainSettings) -> str:
     return hashlib.sha256(f"ages {versions} {settings}".encode()).hexdigest()[:16]
 
 
-def _watch(job: Job[TimeMachine], run: Run, settings: ChainSettings) -> None:
+def _watch(job: Job[TimeMachine], run: Run, settings: ChainSettings, *, speaks: bool) -> None:
     """Wait for the chains, twice a second, then show them."""
 
     @st.fragment(run_every=0.5)
@@ -92,13 +94,19 @@ def _watch(job: Job[TimeMachine], run: Run, settings: ChainSettings) -> None:
     if job.error:
         st.error(f"None of the checkpoints can be shown: {job.error}")
     elif job.latest is not None:
-        _show(job.latest, run)
-        show_lines(lines.time_machine(run.path, job.latest.steps.tolist(), settings))
+        machine = job.latest
+        for sentence in machine.skipped:
+            st.warning(f"Left out: {sentence}")
+        if speaks:
+            time_machine_sentences.show(machine)
+        else:
+            _show_player(machine)
+        _show_charts(machine, run)
+        steps = machine.steps.tolist()
+        show_lines(lines.time_machine(run.path, steps, settings, speaks=speaks))
 
 
-def _show(machine: TimeMachine, run: Run) -> None:
-    for sentence in machine.skipped:
-        st.warning(f"Left out: {sentence}")
+def _show_player(machine: TimeMachine) -> None:
     shown = st.session_state.get(_MACHINE)
     if shown is None or shown.id != machine.id:
         st.session_state[_MACHINE], st.session_state[_VIEW] = machine, _view_from_address(machine)
@@ -106,12 +114,17 @@ def _show(machine: TimeMachine, run: Run) -> None:
         st.session_state[_PAYLOAD] = encode([machine.track()], [0], view, unit="iteration")
     _write_address(machine)
     _play()
+
+
+def _show_charts(machine: TimeMachine, run: Run) -> None:
+    """Energies by iteration, and how well the run did meanwhile."""
     left, right = st.columns(2)
     starts, ends = machine.energies()
     left.plotly_chart(figures.energies_by_iteration(machine.steps, starts, ends), key="energies")
     tables = cache.run_logs(run.path)
-    name = "log_prob" if "log_prob" in tables["evaluation"] else "reconstruction"
-    figure = figures.training_curves(figures.CHARTS[name], tables)
+    measured = {"log_prob": "log_prob", "test_nll": "sentences"}
+    names = [name for column, name in measured.items() if column in tables["evaluation"]]
+    figure = figures.training_curves(figures.CHARTS[(names or ["reconstruction"])[0]], tables)
     if figure is not None:
         right.plotly_chart(figure.update_layout(height=360), key="quality")
 

@@ -99,3 +99,11 @@ def test_numbers_of_sentences_can_be_taken_away(page: AppTest) -> None:
     film = Film(recipe, job.latest.trajectory, np.array([0, 10, 20]), job.latest.pictures, 20)
     again = archive.loads(export.npz(film)).replay(model)
     np.testing.assert_array_equal(again.z, job.latest.trajectory.z)
+
+
+def test_fewer_chains_bring_the_ones_that_are_read_back_into_range(page: AppTest) -> None:
+    page.query_params["chain"] = "13"
+    _judged(page)
+    page.select_slider(key="n").set_value(4)
+    _judged(page).run()
+    assert any(m.value == "**Chain 3**" for m in page.markdown)
