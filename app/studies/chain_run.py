@@ -283,7 +283,12 @@ def step_limit(model: LatentEBM, n_chains: int) -> int:
 
 
 def decode(model: LatentEBM, z: Tensor, batch: int = 128) -> np.ndarray:
-    """g_β(z) of `(T, n, latent_dim)`: uint8 pictures `(T, n, h, w, c)`, or points `(T, n, 2)`."""
+    """g_β(z) of `(T, n, latent_dim)`: uint8 pictures `(T, n, h, w, c)`, or points `(T, n, 2)`.
+
+    Nothing, `(T, n, 0)`, for sentences: they are read when they are shown.
+    """
+    if model.config.kind == "text":
+        return np.empty((*z.shape[:2], 0))
     parts = [drawable(model.generate(rows)) for rows in z.flatten(0, 1).split(batch)]
     flat = np.concatenate(parts)
     return flat.reshape(*z.shape[:2], *flat.shape[1:])

@@ -16,6 +16,7 @@ from lebm.diagnostics import Snapshot, Verdict, verdict
 from lebm.model import LatentEBM
 from lebm.recipe import ChainRecipe
 from lebm.tilting import tilt_path
+from lebm.word_edits import share_differing
 
 LONG_FACTOR = 10  # long chains have this many times the steps
 _LONG_CHAINS = 32
@@ -66,6 +67,11 @@ class Side:
         return self.run.model
 
     @property
+    def speaks(self) -> bool:
+        """Whether what it decodes to are sentences."""
+        return self.model.config.kind == "text"
+
+    @property
     def title(self) -> str:
         """Stands above it in the player."""
         return f"{self.name}: {self.entry.id}, {self.run.settings.in_words}"
@@ -112,6 +118,14 @@ def _shown(value: float | bool) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 
+def mixed(a: LatentEBM, b: LatentEBM) -> str | None:
+    """Why the two cannot stand beside each other; None if they can."""
+    if (a.config.kind == "text") == (b.config.kind == "text"):
+        return None
+    speaks, draws = ("A", "B") if a.config.kind == "text" else ("B", "A")
+    return f"{speaks} is a model of sentences and {draws} is not: choose two of the same kind."
+
+
 def not_comparable(a: Side, b: Side) -> list[str]:
     """What the two sides do not share, a sentence each."""
     sentences = []
@@ -154,7 +168,8 @@ class Numbers:
     Attributes:
         energy: median of -f(z) at the last step.
         norm: median of ‖z‖ there.
-        spread: root mean squared distance between two decoded chains, a value of them.
+        spread: root mean squared distance between two decoded chains, a value of them; of
+            sentences, the mean share of their words that differ.
         accepted: share of accepted proposals; None for the plain chain.
         log_z: log Z(λ) and its standard error, once there is one.
         long: verdict on chains that are `LONG_FACTOR` times as long, once there is one.
@@ -171,21 +186,31 @@ class Numbers:
 def measure(side: Side) -> Numbers:
     """What needs no further chain."""
     t, z = side.run.trajectory, side.run.trajectory.z[-1]
-    x = side.model.generate(z).flatten(1)
-    pairs = len(x) * (len(x) - 1)
-    between = torch.cdist(x, x).square().sum() / max(pairs, 1) / x.shape[1]
+    x = side.model.generate(z)
     moved = (t.displacement[1:] > 0).float().mean()
     return Numbers(
         energy=float(np.nanmedian(side.energy[-1])),
         norm=float(z.norm(dim=-1).median()),
-        spread=float(between.sqrt()),
+        spread=_words_between(x) if side.speaks else _root_mean_square(x.flatten(1)),
         accepted=float(moved) if side.run.settings.adjusted and len(t.displacement) > 1 else None,
     )
 
 
+def _root_mean_square(x: Tensor) -> float:
+    """Distance between two rows of `(n, D)`, a value."""
+    between = torch.cdist(x, x).square().sum() / max(len(x) * (len(x) - 1), 1)
+    return float((between / x.shape[1]).sqrt())
+
+
+def _words_between(x: Tensor) -> float:
+    """Share of words in which two sentences of `(n, T)` differ."""
+    return float(share_differing(x, x).sum() / max(len(x) * (len(x) - 1), 1))
+
+
 NUMBERS_HELP = (
     "Spread: root mean squared distance between two decoded chains, a value; images lie in "
-    "[−1, 1]. log Z(λ): by annealed importance sampling, ± one standard error. Long chains: "
+    "[−1, 1]; of sentences, the share of words in which two differ. log Z(λ): by annealed "
+    "importance sampling, ± one standard error. Long chains: "
     f"{_LONG_CHAINS} of them with {LONG_FACTOR} times the steps against themselves after K; "
     "the shift of their median energy in standard deviations, and what is left of their spread."
 )

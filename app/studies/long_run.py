@@ -128,7 +128,7 @@ def run(
     noise = ChainNoise(settings.seed, range(settings.n_chains), model.config.latent_dim)
     start = langevin.init(density, noise.at(0))
     trajectory = langevin.run(density, start, settings.sampler(0), noise=noise)
-    steps, pictures = [0], [_pictures(model, trajectory.z)]
+    steps, pictures = [0], [decode(model, trajectory.z)]
     n_steps = min(settings.n_steps, max_steps(model, settings.n_chains))
     picture_every = max(picture_every, -(-n_steps // MAX_PICTURES))
     while (taken := trajectory.state.step) < n_steps and not job.should_stop():
@@ -139,13 +139,9 @@ def run(
         rows = torch.nonzero(later.steps[1:] % picture_every == 0)[:, 0] + 1
         if len(rows):
             steps += later.steps[rows].tolist()
-            pictures.append(_pictures(model, later.z[rows]))
+            pictures.append(decode(model, later.z[rows]))
         trajectory = trajectory.extend(later)
         done = LongRun(model, trajectory, short_step, tuple(steps), np.concatenate(pictures))
         job.publish(done, trajectory.state.step / max(n_steps, 1))
     if job.latest is not None:
         job.publish(replace(job.latest, judgement=job.latest.judge()), 1.0)
-
-
-def _pictures(model: LatentEBM, z: Tensor) -> np.ndarray:
-    return np.empty((*z.shape[:2], 0)) if model.config.kind == "text" else decode(model, z)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -14,6 +15,8 @@ from app.studies.chain_run import ChainSettings
 from lebm import langevin
 from lebm.model import LatentEBM
 from lebm.trajectory import Trajectory
+from lebm.vocabulary import END
+from lebm.word_edits import share_differing
 
 _BATCH = 512  # latents decoded at a time
 
@@ -98,3 +101,15 @@ def compared(before: str, after: str) -> tuple[Word, ...]:
     for block in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
         kept[block.b : block.b + block.size] = [True] * block.size
     return tuple(Word(word, not same) for word, same in zip(new, kept, strict=True))
+
+
+def words_apart(a: Sequence[str], b: Sequence[str]) -> np.ndarray:
+    """The share of words in which each sentence of a differs from the same one of b, `(n,)`."""
+    sides = [[sentence.split() for sentence in side] for side in (a, b)]
+    words = [word for side in sides for sentence in side for word in sentence]
+    numbers = {word: i for i, word in enumerate(dict.fromkeys(words), start=END + 1)}
+    length = max(len(sentence) for side in sides for sentence in side)
+    rows = [
+        [[*map(numbers.__getitem__, s), *[END] * (length - len(s))] for s in side] for side in sides
+    ]
+    return share_differing(*map(torch.tensor, rows)).diagonal().numpy()

@@ -19,6 +19,7 @@ from app.studies.chain_run import ChainRun, ChainSettings, chain_id
 from app.studies.compare import QUESTIONS, Numbers, Side
 from app.studies.export import Film
 from app.studies.recipe import recipe_of
+from app.views import compare_sentences
 from train.pictures import mosaic
 
 _PLAYER, _SIDES = "compare.player", "compare.sides"
@@ -36,16 +37,23 @@ def page() -> None:
         "Two chains side by side, from the **same seeds** and for the **same steps**: what does "
         "one change do? Scrub, play and follow a chain in both at once."
     )
-    chosen = pick_model()
+    chosen = pick_model(sentences=True)
     if chosen is None:
         return
     settings = chain_settings(chosen[2], _LENGTH)
     other = _other_side(chosen, settings)
     if other is None:
         return
+    if (reason := compare.mixed(chosen[1], other[0][1])) is not None:
+        st.error(reason)
+        return
     a, b = _sides((chosen, settings), other)
     _show_differences(a, b)
-    _play()
+    if a.speaks:
+        compare_sentences.show(a, b, st.session_state.setdefault(_SHOWN_STEP, []))
+    else:
+        _write_view()
+        _play()
     _offer(a, b)
     _show_profiles(a, b)
     _show_numbers(a, b)
@@ -67,7 +75,7 @@ def _other_side(chosen: Chosen, settings: ChainSettings) -> tuple[Chosen, ChainS
     if question != QUESTIONS[-1]:
         return chosen, compare.asked(question, settings)
     columns = st.columns([2, 1, 1, 1, 1, 1], vertical_alignment="top")
-    other = pick_model("2", columns[0])
+    other = pick_model("2", columns[0], sentences=True)
     return None if other is None else (other, _own_settings(columns[1:], settings))
 
 
@@ -127,9 +135,13 @@ def _sides(*wanted: tuple[Chosen, ChainSettings]) -> tuple[Side, Side]:
             for name, chain, chosen in zip("AB", ids, wanted, strict=True)
         )
         st.session_state[_SIDES], st.session_state[_VIEW] = known, view
-        st.session_state[_PAYLOAD] = encode(_tracks(), [0, 0], view)
-    address.write(asdict(st.session_state[_VIEW]))
+        if not known[0].speaks:
+            st.session_state[_PAYLOAD] = encode(_tracks(), [0, 0], view)
     return known
+
+
+def _write_view() -> None:
+    address.write(asdict(st.session_state[_VIEW]))
 
 
 def _side(name: str, chain: str, chosen: Chosen, settings: ChainSettings) -> Side:
@@ -167,7 +179,8 @@ def _offer(a: Side, b: Side) -> None:
     shown = st.session_state[_SHOWN_STEP]
     for side in (a, b):
         key, title = f"compare.{side.name}", f"Export {side.name}"
-        take_away(partial(_film, side, shown), side.entry, key=key, title=title)
+        film = partial(_film, side, shown)
+        take_away(film, side.entry, key=key, title=title, pictures=not side.speaks)
 
 
 def _film(side: Side, shown: list[int]) -> Film:
@@ -186,7 +199,7 @@ def _remember_view() -> None:
     tracks = _tracks()
     st.session_state[_VIEW] = view
     st.session_state[_PAYLOAD] = encode(tracks, [len(track.steps) for track in tracks], view)
-    address.write(asdict(view))
+    _write_view()
 
 
 def _view_from_address(default_step: int) -> View:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.sidebar import plain
 from lebm.model import ModelConfig
 
 POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
@@ -123,3 +125,64 @@ def test_lines_of_each_side_are_shown_when_asked_for(page: AppTest) -> None:
     names: dict = {}
     exec(page.code[0].value, names)
     assert names["chain"].z.equal(b.run.trajectory.z)
+
+
+@pytest.fixture
+def text_page(page: AppTest) -> AppTest:
+    page.query_params.update({"model": "text", "n": "4", "K": "20"})
+    return page
+
+
+def _read(page: AppTest, side: str) -> list[str]:
+    lines = [m.value for m in page.markdown if f":gray[{side}, chain" in m.value]
+    return [each.split("  \n")[0] for each in lines]
+
+
+def test_sentences_stand_side_by_side(text_page: AppTest) -> None:
+    a, b = _sides(text_page)
+    assert a.run.examples.shape == (21, 4, 0)  # nothing is decoded before it is read
+    for step in (20, 5):
+        text_page.slider(key="step").set_value(step).run()
+        for side in (a, b):
+            z = side.run.trajectory.z[step]
+            said = side.model.config.text.vocabulary.decode(side.model.generate(z))
+            lines = [
+                re.sub(r":orange\[\*\*(.*?)\*\*\]", r"\1", x) for x in _read(text_page, side.name)
+            ]
+            assert lines == [plain(sentence) for sentence in said]
+    assert not any(":orange" in line for line in _read(text_page, "A"))
+    assert any(":orange" in line for line in _read(text_page, "B"))
+    assert any("of their words (median)" in caption.value for caption in text_page.caption)
+
+
+def test_the_numbers_of_sentences_come(text_page: AppTest) -> None:
+    for _ in range(200):
+        _sides(text_page)
+        tables = [table.value for table in text_page.dataframe]
+        if len(tables) == 2 and not tables[1].eq("…").any(axis=None):
+            break
+        time.sleep(0.1)
+    spread = [float(tables[1][side].iloc[2]) for side in "AB"]
+    assert all(0 < value <= 1 for value in spread)
+    assert tables[1]["A"].iloc[5].split(":")[0] in ("steady", "drifting", "collapsed")
+    kinds = [button.proto.label for button in text_page.get("download_button")]
+    assert kinds == ["NPZ", "CSV"] * 2
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "said"), [("text", "digits", "A is"), ("digits", "text", "B is")]
+)
+def test_sentences_against_pictures_are_one_sentence(
+    page: AppTest, a: str, b: str, said: str
+) -> None:
+    page.query_params.update({"model": a, "with": "my choice", "model2": b})
+    page.run()
+    assert not page.exception
+    (sentence,) = [error.value for error in page.error]
+    assert sentence.startswith(f"{said} a model of sentences")
+
+
+def test_nonsense_in_the_address_of_sentences_falls_back(text_page: AppTest) -> None:
+    text_page.query_params["step"] = "../../etc/passwd"
+    _sides(text_page)
+    assert text_page.slider(key="step").value == 20

@@ -16,7 +16,7 @@ from train.run_dir import RunDir
 
 TEXT = TextConfig(embedding_dim=4, vocabulary=Vocabulary(("the", "cat", "[sleeps](x)", "*")))
 SENTENCES = ModelConfig(latent_dim=3, data_shape=(6,), width=4, prior_hidden=8, text=TEXT)
-PICTURES_ONLY = ("posterior", "landscape", "compare")
+PICTURES_ONLY = ("posterior", "landscape")
 
 
 @pytest.mark.parametrize("name", PICTURES_ONLY)
@@ -68,6 +68,14 @@ def test_new_words_are_those_that_the_sentence_before_did_not_have_there() -> No
     ]
     assert sentence_chains.compared("a b", "") == ()
     assert all(w.new for w in sentence_chains.compared("", "a b"))
+
+
+def test_sentences_of_two_vocabularies_are_compared_by_their_words() -> None:
+    a = ("the cat sleeps .", "a <unk> b", "", "")
+    b = ("the old cat sat .", "a <unk> b", "two words", "")
+    found = sentence_chains.words_apart(a, b)
+    np.testing.assert_allclose(found, [2 / 5, 0, 1, 0])
+    assert sentence_chains.words_apart(("",), ("",)).tolist() == [0]
 
 
 def test_steps_that_say_the_same_are_taken_together() -> None:
