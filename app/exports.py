@@ -10,12 +10,16 @@ import streamlit as st
 from app.models import ModelEntry
 from app.studies import export, recipe
 from app.studies.export import Film
+from lebm.model import LatentEBM
 
 _LINES = "The lines that make this chain again with the library alone, to copy"
-_FORMATS: dict[str, tuple[str, str, Callable[[Film], bytes]]] = {
+Formats = dict[str, tuple[str, str, Callable[[Film], bytes]]]
+_PICTURES: Formats = {
     "png": ("The step that is shown, as a picture", "image/png", export.png),
     "gif": ("The chain as a film for slides and web pages", "image/gif", export.gif),
     "mp4": ("The chain as a film, far smaller than the GIF", "video/mp4", export.mp4),
+}
+_NUMBERS: Formats = {
     "npz": (
         "Every recorded number, for NumPy; `lebm.archive.load` reads and replays it",
         "application/octet-stream",
@@ -24,7 +28,11 @@ _FORMATS: dict[str, tuple[str, str, Callable[[Film], bytes]]] = {
     "csv": ("Terms, drift, noise and move of each step and chain", "text/csv", export.profile_csv),
 }
 
-_OF_PICTURES = ("png", "gif", "mp4")
+
+def of_a_sentence(model: LatentEBM) -> Formats:
+    """The files of posterior chains of a sentence, each with its help line and type."""
+    help_line = "What each step of each chain says, and the terms of −log p(x, z) there"
+    return _NUMBERS | {"csv": (help_line, "text/csv", partial(export.sentences_csv, model))}
 
 
 @st.fragment
@@ -35,6 +43,7 @@ def take_away(
     key: str,
     title: str = "Export",
     pictures: bool = True,
+    numbers: Formats = _NUMBERS,
 ) -> None:
     """Draw the buttons; a file is made only when its button is pressed, of what is shown then.
 
@@ -44,12 +53,12 @@ def take_away(
         key: begins the keys of the buttons.
         title: of the box.
         pictures: whether there are any; sentences have numbers and Python lines alone.
+        numbers: the files there are beside them.
     """
+    formats = _PICTURES | numbers if pictures else numbers
     with st.expander(f"{title}, or make it again in Python"):
         with st.container(horizontal=True):
-            for kind, (help_line, mime, make) in _FORMATS.items():
-                if not pictures and kind in _OF_PICTURES:
-                    continue
+            for kind, (help_line, mime, make) in formats.items():
                 st.download_button(
                     kind.upper(),
                     partial(_make, make, shown),

@@ -206,8 +206,8 @@ def chain_settings(
     own, habit = chain.sampler(card), chain.habit
     most, step_key = max(length.highest, own.n_steps), f"s{chain.number}"
     least_size, most_size = min(1e-5, own.step_size), max(2.0, own.step_size)
-    _confine(length.key, length.lowest, most)
-    _confine(step_key, least_size, most_size)
+    confine(length.key, length.lowest, most)
+    confine(step_key, least_size, most_size)
     with st.sidebar:
         n_chains = st.select_slider(
             count.label,
@@ -284,7 +284,7 @@ def _pick_start(learned: str) -> bool:
     return wanted
 
 
-def _confine(key: str, lowest: float, highest: float) -> None:
+def confine(key: str, lowest: float, highest: float) -> None:
     """Bring a value that another page or model left behind into this control's range."""
     value = st.session_state.get(key)
     if value is not None and not lowest <= value <= highest:

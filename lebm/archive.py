@@ -157,6 +157,6 @@ def _check(arrays: dict[str, np.ndarray], recipe: ChainRecipe) -> None:
 def _check_example(x: np.ndarray | None, recipe: ChainRecipe) -> None:
     """Raise unless there is one example where the recipe names one, and none where it does not."""
     if (x is None) != (recipe.example is None) or (
-        x is not None and (x.dtype != np.float32 or x.ndim < 2 or len(x) != 1)
+        x is not None and (x.dtype not in (np.float32, np.int64) or x.ndim < 2 or len(x) != 1)
     ):
         raise ValueError("the file does not hold the chain its settings describe: 'x' is another")

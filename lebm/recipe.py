@@ -88,6 +88,12 @@ class ChainRecipe:
             return model.prior_density(self.tilt)
         if x.shape != (1, *model.config.data_shape):
             raise ValueError(f"x must be {(1, *model.config.data_shape)}, not {tuple(x.shape)}")
+        if (x.dtype == torch.int64) != (model.config.text is not None):
+            raise ValueError("x must hold word numbers for a model of sentences, and only there")
+        if model.config.text is not None:
+            n_words = len(model.config.text.vocabulary)
+            if x.min() < 0 or x.max() >= n_words:
+                raise ValueError(f"x must hold word numbers from 0 to {n_words - 1}")
         return model.posterior_density(x.expand(self.n_chains, *x.shape[1:]))
 
     def start(self, model: LatentEBM, x: Tensor | None = None) -> State:

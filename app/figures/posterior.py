@@ -44,8 +44,18 @@ def joint_terms(steps: np.ndarray, terms: dict[str, np.ndarray]) -> go.Figure:
     return figure
 
 
-def restarts(mse: np.ndarray, neg_log_joint: np.ndarray) -> go.Figure:
-    """Each restart by its error and its -log p(x, z), both `(n,)`; best and worst are named."""
+def restarts(
+    mse: np.ndarray,
+    neg_log_joint: np.ndarray,
+    error: tuple[str, str] = ("MSE", "mean squared error of the reconstruction"),
+) -> go.Figure:
+    """Each restart by its error and its -log p(x, z), both `(n,)`; best and worst are named.
+
+    Args:
+        mse: the errors.
+        neg_log_joint: in nats.
+        error: what the errors are, in short and on the axis.
+    """
     best, worst = int(neg_log_joint.argmin()), int(neg_log_joint.argmax())
     colors = np.full(len(mse), POSTERIOR, dtype=object)
     colors[worst], colors[best] = WORST, FOLLOWED
@@ -60,31 +70,38 @@ def restarts(mse: np.ndarray, neg_log_joint: np.ndarray) -> go.Figure:
         textposition="top center",
         marker={"color": colors, "size": 10},
         customdata=np.arange(len(mse)),
-        hovertemplate="restart %{customdata}: MSE %{x:.4f}, %{y:.1f} nats<extra></extra>",
+        hovertemplate=f"restart %{{customdata}}: {error[0]} %{{x:.4g}}, %{{y:.1f}} nats"
+        "<extra></extra>",
         cliponaxis=False,
     )
     return titled(
         figure,
         "Where the restarts end",
-        "mean squared error of the reconstruction",
+        error[1],
         "−log p(x, z), nats, up to log Z",
     )
 
 
-def distances(latent: np.ndarray, example: np.ndarray, order: np.ndarray) -> go.Figure:
+def distances(
+    latent: np.ndarray,
+    example: np.ndarray,
+    order: np.ndarray,
+    decoded: str = "decoded, RMS, 0 to {:.3f}",
+) -> go.Figure:
     """Distances between restarts, likeliest first: of latents and of what they decode to.
 
     Args:
         latent: `(n, n)`.
         example: `(n, n)`.
         order: the restarts' numbers in the order in which they stand, `(n,)`.
+        decoded: title of the second chart, with room for the largest distance.
     """
     figure = make_subplots(
         1,
         2,
         subplot_titles=(
             f"latents ‖zᵢ − zⱼ‖, 0 to {latent.max():.2f}",
-            f"decoded, RMS, 0 to {example.max():.3f}",
+            decoded.format(example.max()),
         ),
         horizontal_spacing=0.14,
     )

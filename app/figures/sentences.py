@@ -8,14 +8,21 @@ import plotly.graph_objects as go
 from app.figures.style import CHAINS, FOLLOWED, titled
 
 
-def energy_and_words(energy: np.ndarray, chain: int, changed: list[int], step: int) -> go.Figure:
+def energy_and_words(
+    energy: np.ndarray,
+    chain: int,
+    changed: list[int],
+    step: int,
+    titles: tuple[str, str] = ("Energy along the chains", "energy −f(z)"),
+) -> go.Figure:
     """Energy along all chains, and the followed one with marks where its words change.
 
     Args:
-        energy: -f(z), `(T, n)`.
+        energy: -f(z), or another energy, `(T, n)`.
         chain: the followed one.
         changed: its steps at which a word is another than at the step before.
         step: the one that is looked at.
+        titles: of the chart and the vertical axis.
     """
     figure, steps = go.Figure(), np.arange(len(energy))
     others = np.delete(energy, chain, 1)
@@ -41,4 +48,4 @@ def energy_and_words(energy: np.ndarray, chain: int, changed: list[int], step: i
         name="a word changes",
     )
     figure.add_vline(x=step, line_dash="dash", line_color=CHAINS)
-    return titled(figure, "Energy along the chains", "step k", "energy −f(z)")
+    return titled(figure, titles[0], "step k", titles[1])

@@ -25,15 +25,18 @@ class Example:
 
     Attributes:
         x: as the model takes it, `(1, *data_shape)`.
-        origin: a test example, a sample of the model, a picture of one's own, a place in the plane.
+        origin: a test example, a sample of the model, a picture of one's own, a place in the
+            plane, a sentence that was typed.
         data: the data set's name, of a test example.
         number: of a test example or a sample.
+        typed: the words of a sentence that was typed, with spaces between.
     """
 
     x: Tensor
-    origin: Literal["test", "sample", "picture", "place"]
+    origin: Literal["test", "sample", "picture", "place", "typed"]
     data: str = ""
     number: int = 0
+    typed: str = ""
 
     @property
     def name(self) -> str:
@@ -44,7 +47,13 @@ class Example:
             "sample": f"sample {self.number} of the model",
             "picture": "a picture of one's own",
             "place": f"the point ({place})",
+            "typed": f"the sentence “{self.typed}”",
         }[self.origin]
+
+    @property
+    def is_sentence(self) -> bool:
+        """Whether it is one, not a picture or a point."""
+        return self.x.dtype == torch.int64
 
 
 @dataclass(frozen=True, slots=True)

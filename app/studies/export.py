@@ -23,7 +23,10 @@ from PIL.PngImagePlugin import PngInfo
 from app.studies.chain_run import ChainRun, drawable
 from app.studies.examples import Example
 from app.studies.recipe import file_stem
+from app.studies.sentence_chains import read
+from app.studies.sentence_posterior import joint_terms
 from lebm import archive
+from lebm.model import LatentEBM
 from lebm.recipe import ChainRecipe
 from lebm.trajectory import Trajectory
 from train.pictures import mosaic
@@ -64,6 +67,13 @@ class Film:
         """A chain that was stepped by hand: each of its steps has a picture."""
         t = run.trajectory
         return cls(recipe, t, t.steps.numpy(), run.examples, min(step, run.n_taken), example)
+
+    @classmethod
+    def of_sentences(
+        cls, recipe: ChainRecipe, chains: Trajectory, step: int, example: Example
+    ) -> Film:
+        """Chains of a sentence, which have no pictures."""
+        return cls(recipe, chains, np.arange(0), np.empty(0), step, example)
 
     @property
     def name(self) -> str:
@@ -151,13 +161,29 @@ def profile_csv(film: Film) -> bytes:
     columns = {"energy": t.energy, "half_sq_norm": t.half_sq_norm, "drift": t.drift_norm}
     columns |= {"diffusion": t.diffusion_norm, "displacement": t.displacement}
     columns |= {} if film.example is None else {"log_likelihood": t.log_likelihood}
-    values = np.stack([column.numpy() for column in columns.values()], -1)
+    return _table(film, {name: column.numpy() for name, column in columns.items()})
+
+
+def sentences_csv(model: LatentEBM, film: Film) -> bytes:
+    """A row for each step and chain of a sentence: the terms of -log p(x, z), and what it says."""
+    t = film.trajectory
+    columns = joint_terms(model, t)
+    said = np.array(read(model, t.z.flatten(0, 1)), object).reshape(t.energy.shape)
+    names = ("neg_log_likelihood", "energy", "half_sq_norm")
+    return _table(film, dict(zip(names, columns.values(), strict=True)) | {"sentence": said})
+
+
+def _table(film: Film, columns: dict[str, np.ndarray]) -> bytes:
+    """Columns `(T, n)` of numbers or texts as CSV, after a comment line with the settings."""
     file = io.StringIO()
     file.write(f"# settings: {film.recipe.to_json()}\n")
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["step", "chain", *columns])
-    for step, chains in zip(t.steps.tolist(), values.tolist(), strict=True):
-        writer.writerows([step, i, *(f"{v:.7g}" for v in row)] for i, row in enumerate(chains))
+    rows = [column.tolist() for column in columns.values()]
+    for step, *values in zip(film.trajectory.steps.tolist(), *rows, strict=True):
+        for chain, row in enumerate(zip(*values, strict=True)):
+            shown = (v if isinstance(v, str) else f"{v:.7g}" for v in row)
+            writer.writerow([step, chain, *shown])
     return file.getvalue().encode()
 
 

@@ -99,12 +99,8 @@ def restarts(run: ChainRun, step: int, x: Tensor, card: ModelCard) -> Restarts:
     """
     model, z = run.model, run.trajectory.z[step]
     decoded = _flat(model, z)
-    noise = ChainNoise(run.settings.seed, range(max(16, len(z))), model.config.latent_dim)
-    prior = langevin.init(model.prior_density(), noise.at(0))
-    prior = langevin.run(
-        model.prior_density(), prior, card.prior_sampler, noise=noise, thin=10**6
-    ).state
-    latents, pictures = _distances(z), _distances(decoded)
+    prior = prior_samples(model, run.settings, card)
+    latents, pictures = distances(z), distances(decoded)
     return Restarts(
         step=step,
         neg_log_joint=-sum(values[step] for values in run.trajectory.terms.values()).numpy(),
@@ -112,9 +108,26 @@ def restarts(run: ChainRun, step: int, x: Tensor, card: ModelCard) -> Restarts:
         examples=decode(model, z[None])[0],
         latent_distance=latents.numpy(),
         example_distance=pictures.numpy() / np.sqrt(decoded.shape[1]),
-        latent_share=_mean_pair(latents) / _mean_pair(_distances(prior.z)),
-        example_share=_mean_pair(pictures) / _mean_pair(_distances(_flat(model, prior.z))),
+        latent_share=mean_pair(latents) / mean_pair(distances(prior)),
+        example_share=mean_pair(pictures) / mean_pair(distances(_flat(model, prior))),
     )
+
+
+def prior_samples(model: LatentEBM, settings: ChainSettings, card: ModelCard) -> Tensor:
+    """Ends of prior chains, as many as the settings have chains but 16 at least, to compare with.
+
+    Args:
+        model: the model.
+        settings: their seed.
+        card: names the prior chain.
+
+    Returns:
+        `(n, latent_dim)`.
+    """
+    noise = ChainNoise(settings.seed, range(max(16, settings.n_chains)), model.config.latent_dim)
+    density = model.prior_density()
+    start = langevin.init(density, noise.at(0))
+    return langevin.run(density, start, card.prior_sampler, noise=noise, thin=10**6).state.z
 
 
 def _flat(model: LatentEBM, z: Tensor) -> Tensor:
@@ -126,11 +139,12 @@ def _scaled(x: Tensor) -> Tensor:
     return (x + 1).flatten(1) / 2 if x.ndim == 4 else x
 
 
-def _distances(rows: Tensor) -> Tensor:
+def distances(rows: Tensor) -> Tensor:
+    """Between rows `(n, d)`: `(n, n)`."""
     return torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _mean_pair(distances: Tensor) -> float:
+def mean_pair(distances: Tensor) -> float:
     """Mean over pairs of different rows; NaN for a single one."""
     n = len(distances)
     return float(distances.sum() / (n * (n - 1))) if n > 1 else float("nan")

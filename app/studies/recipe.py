@@ -72,6 +72,8 @@ def lines(recipe: ChainRecipe, entry: ModelEntry, step: int, example: Example | 
     for i, segment in enumerate(recipe.segments):
         _add_segment(script, recipe, segment, first=i == 0)
     script.add(f"examples = model.generate(chain.z[{step}])")
+    if example is not None and example.is_sentence:
+        script.add("sentences = model.config.text.vocabulary.decode(examples)")
     return str(script)
 
 

@@ -107,6 +107,11 @@ class Script:
             self.use("torch")
             place = ", ".join(str(v) for v in example.x[0].numpy())
             self.add(f"x = torch.tensor([[{place}]])")
+        elif example.origin == "typed":
+            self.add(
+                "(length,), vocabulary = model.config.data_shape, model.config.text.vocabulary",
+                f"x = vocabulary.encode([{example.typed!r}.split()], length)",
+            )
         else:
             self.use("lebm", "archive")
             self.add(f"x = archive.load({file!r}).x  # from the NPZ file of this page")

@@ -51,10 +51,10 @@ class Stretch:
         return self.energy[1] - self.energy[0]
 
 
-def walk(model: LatentEBM, settings: ChainSettings) -> Trajectory:
-    """The chains with every step, from p_0 noise."""
+def walk(model: LatentEBM, settings: ChainSettings, x: Tensor | None = None) -> Trajectory:
+    """The chains with every step, from p_0 noise: of the prior, or of a sentence x `(1, T)`."""
     noise = settings.noise(model)
-    density = settings.density(model)
+    density = settings.density(model, x)
     start = langevin.init(density, noise.at(0))
     return langevin.run(density, start, settings.sampler(settings.n_steps), noise=noise)
 

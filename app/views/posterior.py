@@ -22,6 +22,8 @@ from app.studies.examples import Example
 from app.studies.export import Film
 from app.studies.posterior import Restarts
 from app.studies.recipe import recipe_of
+from app.views import sentence_posterior
+from app.views.own_sentence import pick_sentence
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from train.pictures import to_uint8
@@ -43,12 +45,16 @@ def page() -> None:
         "log p(x|z) + f(z) + log p₀(z) + constant** from Gaussian noise: what they decode to turns "
         "into x. Where they end differently, x has more than one explanation."
     )
-    chosen = pick_model(chain=RECONSTRUCTION)
+    chosen = pick_model(chain=RECONSTRUCTION, sentences=True)
     if chosen is None:
         return
     entry, model, card = chosen
     learned = "q_φ(z|x)" if model.amortised else ""
     settings = chain_settings(card, _LENGTH, _COUNT, RECONSTRUCTION, learned)
+    if model.config.kind == "text":
+        if (sentence := pick_sentence(entry, model)) is not None:
+            sentence_posterior.show(entry, model, card, settings, sentence)
+        return
     example = pick_example(entry, model.config.data_shape)
     if example is None:
         return

@@ -1,0 +1,135 @@
+"""Posterior chains of one sentence from many starts: what they say, and how far apart they end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.studies import posterior
+from app.studies.chain_run import ChainSettings
+from app.studies.sentence_chains import read
+from lebm.checkpoint import ModelCard
+from lebm.model import LatentEBM
+from lebm.trajectory import Trajectory
+from lebm.vocabulary import lengths
+
+
+def joint_terms(model: LatentEBM, chains: Trajectory) -> dict[str, np.ndarray]:
+    """The terms of -log p(x, z) up to log Z and a constant, `(T, n)` each, by Bayes' rule.
+
+    Chains of a model with `text.sharpness` above 1 climb a sum in which the first counts more.
+    """
+    assert model.config.text is not None
+    return {
+        "−log p(x|z)": (-chains.log_likelihood / model.config.text.sharpness).numpy(),
+        "energy −f(z)": chains.energy.numpy(),
+        "½‖z‖²": chains.half_sq_norm.numpy(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceRestarts:
+    """Where n restarts stand after the same number of steps; rows are chains.
+
+    Attributes:
+        step: that number.
+        sentences: the likeliest sentence of each, word by word.
+        n_tokens: words of the example, its END counted.
+        nll: -log p(x|z) in nats, `(n,)`.
+        neg_log_joint: -log p(x, z) up to log Z, `(n,)`.
+        edits: words to insert, drop or replace to make x of each sentence, `(n,)`.
+        agreement: 1 - edits as a share of the longer of both, `(n,)`.
+        norm: ‖z‖, `(n,)`.
+        latent_distance: ‖z_i - z_j‖, `(n, n)`.
+        edit_distance: edits between the sentences of i and j, `(n, n)`.
+        latent_share: mean distance of two restarts as a share of that of two prior samples.
+        edit_share: the same of what they say.
+    """
+
+    step: int
+    sentences: list[str]
+    n_tokens: int
+    nll: np.ndarray
+    neg_log_joint: np.ndarray
+    edits: np.ndarray
+    agreement: np.ndarray
+    norm: np.ndarray
+    latent_distance: np.ndarray
+    edit_distance: np.ndarray
+    latent_share: float
+    edit_share: float
+
+    @property
+    def order(self) -> np.ndarray:
+        """The chains, likeliest first."""
+        return np.argsort(self.neg_log_joint)
+
+    @property
+    def nll_a_word(self) -> np.ndarray:
+        """-log p(x|z) over the example's words, its END counted as one, `(n,)`."""
+        return self.nll / self.n_tokens
+
+
+def restarts(
+    model: LatentEBM, chains: Trajectory, settings: ChainSettings, x: Tensor, card: ModelCard
+) -> SentenceRestarts:
+    """The last step of the chains against the sentence and against samples of the prior.
+
+    Args:
+        model: the model.
+        chains: of this sentence, with every step.
+        settings: theirs.
+        x: the sentence, `(1, T)`.
+        card: its prior chain makes the samples to compare with.
+    """
+    z, prior = chains.z[-1], posterior.prior_samples(model, settings, card)
+    sentences = read(model, z)
+    (target,) = _spelled(model, x)
+    edits = np.array([edit_distance(s, target) for s in sentences])
+    longer = np.array([max(len(s.split()), len(target.split()), 1) for s in sentences])
+    apart, said_apart = posterior.distances(z), _edits_between(sentences)
+    terms = joint_terms(model, chains)
+    base = 0.5 * z.shape[1] * np.log(2 * np.pi)
+    return SentenceRestarts(
+        step=int(chains.steps[-1]),
+        sentences=sentences,
+        n_tokens=int(lengths(x)),
+        nll=terms["−log p(x|z)"][-1],
+        neg_log_joint=sum(values[-1] for values in terms.values()) + base,
+        edits=edits,
+        agreement=1 - edits / longer,
+        norm=z.norm(dim=-1).numpy(),
+        latent_distance=apart.numpy(),
+        edit_distance=said_apart.numpy(),
+        latent_share=posterior.mean_pair(apart) / posterior.mean_pair(posterior.distances(prior)),
+        edit_share=posterior.mean_pair(said_apart)
+        / posterior.mean_pair(_edits_between(read(model, prior))),
+    )
+
+
+def edit_distance(a: str, b: str) -> int:
+    """Words to insert, drop or replace to make one sentence of the other (Levenshtein 1966)."""
+    row = list(range(len(b.split()) + 1))
+    for i, word in enumerate(a.split(), 1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(b.split(), 1):
+            replaced = diagonal + (word != other)
+            diagonal = row[j]
+            row[j] = min(replaced, row[j] + 1, row[j - 1] + 1)
+    return row[-1]
+
+
+def _edits_between(sentences: list[str]) -> Tensor:
+    """`(n, n)`; equal sentences are compared once."""
+    different = sorted(set(sentences))
+    table = torch.tensor([[edit_distance(a, b) for b in different] for a in different])
+    rows = torch.tensor([different.index(s) for s in sentences])
+    return table[rows][:, rows].float()
+
+
+def _spelled(model: LatentEBM, x: Tensor) -> list[str]:
+    assert model.config.text is not None
+    return model.config.text.vocabulary.decode(x)
