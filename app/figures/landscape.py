@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -10,6 +12,7 @@ from app.figures.profiles import DASHES, ROUTES, half_gap
 from app.figures.style import FOLLOWED, TILTED, titled
 from train.pictures import mosaic
 
+_AGREES = [[0, "rgba(213,94,0,0)"], [1, "rgba(213,94,0,0.9)"]]
 _SHADES = [[0, "rgba(0,114,178,0.8)"], [1, "rgba(0,114,178,0)"]]
 
 
@@ -92,6 +95,38 @@ def plane_pictures(
     figure = go.Figure(picture(whole, edges, edges))
     _add_marks(figure, marks)
     return _square(titled(figure, *titles), edges[1])
+
+
+def plane_words(
+    coarse: np.ndarray,
+    shares: np.ndarray,
+    said: np.ndarray,
+    marks: dict[str, np.ndarray],
+    titles: tuple[str, str, str],
+) -> go.Figure:
+    """How much of one sentence is said over a plane; pointed at, a place says its own.
+
+    Args:
+        coarse: coordinates along either axis, `(m,)`.
+        shares: from 0 to 1, `(m, m)`, row i at coarse[i] of the second axis.
+        said: sentences, `(m, m)`.
+        marks: name -> coordinates `(2,)`.
+        titles: of the chart and both axes.
+    """
+    figure = go.Figure()
+    figure.add_heatmap(
+        x=coarse,
+        y=coarse,
+        z=shares,
+        zmin=0,
+        zmax=1,
+        colorscale=_AGREES,
+        colorbar={"tickformat": ".0%", "thickness": 8, "len": 0.8},
+        text=[[escape(str(sentence)) for sentence in row] for row in said],
+        hovertemplate="%{text}<br>%{z:.0%} of the words<extra></extra>",
+    )
+    _add_marks(figure, marks)
+    return _square(titled(figure, *titles), float(coarse[-1]) + half_gap(coarse))
 
 
 def plane_points(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -49,3 +51,26 @@ def energy_and_words(
     )
     figure.add_vline(x=step, line_dash="dash", line_color=CHAINS)
     return titled(figure, titles[0], "step k", titles[1])
+
+
+def add_changes(
+    figure: go.Figure, at: np.ndarray, values: np.ndarray, said: list[str], color: str
+) -> None:
+    """Dots on a curve where a word changes; the sentence stands there when it is pointed at.
+
+    Args:
+        figure: with the curve.
+        at: places, `(m,)`.
+        values: of the curve there, `(m,)`.
+        said: the sentences that begin there.
+        color: the curve's.
+    """
+    figure.add_scatter(
+        x=at,
+        y=values,
+        mode="markers",
+        marker={"color": color, "size": 6},
+        text=[escape(sentence) for sentence in said],
+        hovertemplate="%{text}<extra></extra>",
+        showlegend=False,
+    )

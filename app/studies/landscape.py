@@ -10,16 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.studies.chain_run import decode
-from app.studies.examples import Examples
+from app.studies import chain_run, own_sentence, sentence_chains
+from app.studies.examples import Example, Examples
 from lebm import langevin, paths
 from lebm.checkpoint import ModelCard
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 from lebm.noise import ChainNoise
 
-Kind = Literal["prior chain", "posterior of example", "p₀ noise", "origin"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+Kind = Literal[
+    "prior chain", "posterior of example", "posterior of a typed sentence", "p₀ noise", "origin"
+]
+TYPED: Kind = "posterior of a typed sentence"
+SPOKEN_KINDS: tuple[Kind, ...] = get_args(Kind)  # of models of sentences
+KINDS = tuple(kind for kind in SPOKEN_KINDS if kind != TYPED)
 N_PLACES = 121  # along a line; every tenth is decoded
 N_DECODED = 13
 PLANE_SIDE = 81
@@ -34,13 +38,15 @@ class Place:
 
     Attributes:
         kind: what it is.
-        number: the chain's or the example's; means nothing for the origin.
+        number: the chain's or the example's; means nothing for the others.
         seed: of its noise.
+        typed: the typed sentence, which the model can read.
     """
 
     kind: Kind
     number: int
     seed: int
+    typed: str = ""
 
 
 def locate(
@@ -60,14 +66,25 @@ def locate(
     dim = model.config.latent_dim
     if place.kind == "origin":
         return torch.zeros(dim)
-    if place.kind == "posterior of example":
-        x = examples().example(place.number).x
+    if place.kind in ("posterior of example", TYPED):
+        x = example_of(place, model, examples).x
         noise = ChainNoise(place.seed, [0], dim)
         return _end(model.posterior_density(x), card.reconstruction_sampler, noise)[0]
     noise = ChainNoise(place.seed, [place.number], dim)
     if place.kind == "p₀ noise":
         return noise.at(0)[0]
     return _end(model.prior_density(), card.prior_sampler, noise)[0]
+
+
+def example_of(place: Place, model: LatentEBM, examples: Callable[[], Examples]) -> Example:
+    """The example whose posterior a place is of; arguments as for `locate`.
+
+    Raises:
+        UnusableSentence: if the model cannot read what was typed.
+    """
+    if place.kind != TYPED:
+        return examples().example(place.number)
+    return own_sentence.read(place.typed, model).example
 
 
 def prior_samples(model: LatentEBM, card: ModelCard, seed: int) -> Tensor:
@@ -91,7 +108,7 @@ class Profile:
         energy: -f(z), `(n,)`.
         neg_log_prob: -log p_α(z) up to log Z, `(n,)`.
         decoded_at: the places that were decoded, evenly spread, `(m,)` of `at`.
-        decoded: what they decode to: uint8 `(m, h, w, c)`, or points `(m, 2)`.
+        decoded: what they decode to: uint8 `(m, h, w, c)`, points `(m, 2)`, or sentences `(m,)`.
     """
 
     at: np.ndarray
@@ -110,7 +127,7 @@ class Profile:
 @torch.no_grad()
 def profile(model: LatentEBM, z: Tensor, at: Tensor) -> Profile:
     """The prior and the decoded examples along z, `(n, latent_dim)`, at these places `(n,)`."""
-    step = 1 if len(model.config.data_shape) == 1 else (len(z) - 1) // (N_DECODED - 1)
+    step = (len(z) - 1) // (N_DECODED - 1) if model.config.kind == "images" else 1
     rows = torch.arange(0, len(z), step)
     return Profile(
         at=at.numpy(),
@@ -118,7 +135,7 @@ def profile(model: LatentEBM, z: Tensor, at: Tensor) -> Profile:
         energy=-model.prior.neg_energy(z).numpy(),
         neg_log_prob=-model.prior.unnorm_log_prob(z).numpy(),
         decoded_at=at[rows].numpy(),
-        decoded=decode(model, z[rows][None])[0],
+        decoded=decode(model, z[rows]),
     )
 
 
@@ -182,7 +199,7 @@ class Plane:
         energy: -f(z), `(side, side)`, row i at ticks[i] of the second axis.
         neg_log_prob: -log p_α(z) up to log Z, likewise.
         coarse: coordinates of what was decoded, along either axis, `(m,)`.
-        decoded: uint8 `(m, m, h, w, c)`, or points `(m, m, 2)`; rows as above.
+        decoded: uint8 `(m, m, h, w, c)`, points `(m, m, 2)`, or sentences `(m, m)`; rows as above.
         marks: coordinates of the points the plane was laid through, `(p, 2)`.
         is_whole: whether latent space has no more dimensions than these.
     """
@@ -215,7 +232,8 @@ def plane(model: LatentEBM, points: Tensor) -> Plane:
     half = max(3.5 if whole else 1.0, 1.4 * float(marks.abs().max()))
     ticks = torch.linspace(-half, half, PLANE_SIDE)
     edges = torch.linspace(-half, half, PLANE_DECODED + 1)
-    coarse = ticks[::4] if len(model.config.data_shape) == 1 else (edges[1:] + edges[:-1]) / 2
+    fine = {"points": ticks[::4], "text": ticks[::2]}
+    coarse = fine.get(model.config.kind, (edges[1:] + edges[:-1]) / 2)
 
     def lift(axis: Tensor) -> Tensor:
         v, u = torch.meshgrid(axis, axis, indexing="ij")
@@ -244,14 +262,14 @@ class Point:
         neg_energy: f(z).
         neg_log_prob: -log p_α(z) up to log Z.
         norm: ‖z‖.
-        decoded: uint8 `(h, w, c)`, or a point `(2,)`.
+        decoded: uint8 `(h, w, c)`, a point `(2,)`, or a sentence.
     """
 
     at: np.ndarray
     neg_energy: float
     neg_log_prob: float
     norm: float
-    decoded: np.ndarray
+    decoded: np.ndarray | str
 
 
 @torch.no_grad()
@@ -264,5 +282,15 @@ def point(model: LatentEBM, found: Plane, u: float, v: float) -> Point:
         neg_energy=float(model.prior.neg_energy(z)),
         neg_log_prob=-float(model.prior.unnorm_log_prob(z)),
         norm=float(z.norm()),
-        decoded=decode(model, z[None])[0, 0],
+        decoded=decode(model, z)[0],
     )
+
+
+def decode(model: LatentEBM, z: Tensor) -> np.ndarray:
+    """What latents `(..., latent_dim)` decode to: pictures or points, or one text each `(...)`."""
+    flat = z.flatten(0, -2)
+    if model.config.kind == "text":
+        found = np.array(sentence_chains.read(model, flat), dtype=object)
+    else:
+        found = chain_run.decode(model, flat[None])[0]
+    return found.reshape(*z.shape[:-1], *found.shape[1:])

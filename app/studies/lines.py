@@ -12,11 +12,23 @@ from app.models import ModelEntry
 from app.studies import frame
 from app.studies.chain_run import ChainSettings
 from app.studies.examples import Examples
-from app.studies.landscape import N_PLACES, N_SAMPLES, PLANE_SIDE, ROUNDS, Place, Plane, Point
+from app.studies.landscape import (
+    N_PLACES,
+    N_SAMPLES,
+    PLANE_SIDE,
+    ROUNDS,
+    TYPED,
+    Place,
+    Plane,
+    Point,
+)
 from app.studies.script import Script
 from app.studies.tilt import MALA_STEPS, N_PARTICLES, TILTS
 
 Known = Callable[[], Examples]
+
+#: The last line of a model of sentences, where the lines above leave `decoded`.
+SPOKEN = "\nsentences = model.config.text.vocabulary.decode(decoded)"
 
 
 def line(entry: ModelEntry, places: Mapping[str, Place], known: Known) -> str:
@@ -223,7 +235,10 @@ def _add_place(script: Script, name: str, place: Place, known: Known) -> None:
             f"[{name}]", "prior", "card.prior_sampler", place.seed, f"[{place.number}]"
         )
     else:
-        script.add_example(known().example(place.number))
+        if place.kind == TYPED:
+            script.add_sentence(place.typed)
+        else:
+            script.add_example(known().example(place.number))
         script.add("posterior = model.posterior_density(x)")
         sampler = "card.reconstruction_sampler"
         script.add_chains(f"[{name}]", "posterior", sampler, place.seed, "[0]")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from app.studies.examples import Example
 from lebm.model import LatentEBM
 from lebm.vocabulary import UNKNOWN_MARK, Vocabulary
 from train.data.sentences import split_words
@@ -31,6 +32,11 @@ class OwnSentence:
     words: tuple[str, ...]
     known: tuple[bool, ...]
     x: Tensor
+
+    @property
+    def example(self) -> Example:
+        """The sentence as one of the examples that chains explain."""
+        return Example(self.x, "typed", typed=" ".join(self.words))
 
 
 def read(text: str, model: LatentEBM) -> OwnSentence:

@@ -108,13 +108,17 @@ class Script:
             place = ", ".join(str(v) for v in example.x[0].numpy())
             self.add(f"x = torch.tensor([[{place}]])")
         elif example.origin == "typed":
-            self.add(
-                "(length,), vocabulary = model.config.data_shape, model.config.text.vocabulary",
-                f"x = vocabulary.encode([{example.typed!r}.split()], length)",
-            )
+            self.add_sentence(example.typed)
         else:
             self.use("lebm", "archive")
             self.add(f"x = archive.load({file!r}).x  # from the NPZ file of this page")
+
+    def add_sentence(self, words: str) -> None:
+        """`x`, a sentence whose words have spaces between."""
+        self.add(
+            "(length,), vocabulary = model.config.data_shape, model.config.text.vocabulary",
+            f"x = vocabulary.encode([{words!r}.split()], length)",
+        )
 
     def add_tests(self, rows: str) -> None:
         """`x`, these rows of the model's test examples."""

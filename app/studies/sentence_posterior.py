@@ -11,6 +11,7 @@ from torch import Tensor
 from app.studies import posterior
 from app.studies.chain_run import ChainSettings
 from app.studies.sentence_chains import read
+from app.studies.word_edits import agreement, edit_distance
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from lebm.trajectory import Trajectory
@@ -88,8 +89,6 @@ def restarts(
     z, prior = chains.z[-1], posterior.prior_samples(model, settings, card)
     sentences = read(model, z)
     (target,) = _spelled(model, x)
-    edits = np.array([edit_distance(s, target) for s in sentences])
-    longer = np.array([max(len(s.split()), len(target.split()), 1) for s in sentences])
     apart, said_apart = posterior.distances(z), _edits_between(sentences)
     terms = joint_terms(model, chains)
     base = 0.5 * z.shape[1] * np.log(2 * np.pi)
@@ -99,8 +98,8 @@ def restarts(
         n_tokens=int(lengths(x)),
         nll=terms["−log p(x|z)"][-1],
         neg_log_joint=sum(values[-1] for values in terms.values()) + base,
-        edits=edits,
-        agreement=1 - edits / longer,
+        edits=np.array([edit_distance(s, target) for s in sentences]),
+        agreement=np.array([agreement(s, target) for s in sentences]),
         norm=z.norm(dim=-1).numpy(),
         latent_distance=apart.numpy(),
         edit_distance=said_apart.numpy(),
@@ -108,18 +107,6 @@ def restarts(
         edit_share=posterior.mean_pair(said_apart)
         / posterior.mean_pair(_edits_between(read(model, prior))),
     )
-
-
-def edit_distance(a: str, b: str) -> int:
-    """Words to insert, drop or replace to make one sentence of the other (Levenshtein 1966)."""
-    row = list(range(len(b.split()) + 1))
-    for i, word in enumerate(a.split(), 1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(b.split(), 1):
-            replaced = diagonal + (word != other)
-            diagonal = row[j]
-            row[j] = min(replaced, row[j] + 1, row[j - 1] + 1)
-    return row[-1]
 
 
 def _edits_between(sentences: list[str]) -> Tensor:

@@ -6,7 +6,6 @@ import streamlit as st
 from torch import Tensor
 
 from app import cache
-from app.exports import show_lines
 from app.jobs import Job
 from app.sidebar import plain
 from app.studies import landscape, lines
@@ -51,7 +50,7 @@ def show(scene: Scene) -> None:
         (f"Direction {number + 1} through the mean", "standard deviations", "nats"),
     )
     st.caption(_describe(found, number))
-    show_lines(
+    scene.show_lines(
         lines.prior_directions(scene.entry, scene.seed, number)
         if source == "prior samples"
         else lines.posterior_directions(scene.entry, scene.known(), _N_POSTERIOR, number)

@@ -6,11 +6,11 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from app.exports import show_lines
 from app.figures import landscape as figures
 from app.figures import profiles
 from app.studies import landscape, lines
 from app.studies.landscape import Profile
+from app.views import landscape_sentences
 from app.views.landscape_scene import (
     QUANTITIES,
     Scene,
@@ -34,10 +34,15 @@ def show(scene: Scene) -> None:
     titles = ("Three ways from A to B", "share of the way", f"{quantity}(z), nats")
     _show_barriers(found)
     curves = profiles.route_curves(values)
-    draw_over_strips(profiles.along(curves, strips(found), {}, titles), "routes")
+    figure = profiles.along(curves, strips(found), {}, titles)
+    if scene.is_text:
+        landscape_sentences.mark_changes(figure, found, QUANTITIES[quantity])
+    draw_over_strips(figure, "routes")
+    if scene.is_text:
+        landscape_sentences.show_lists(found, "at", {0.0: "A", 1.0: "B"})
     if scene.is_points:
         _show_routes_in_planes(scene, found, chosen.latents)
-    show_lines(lines.routes(scene.entry, chosen.places, scene.known))
+    scene.show_lines(lines.routes(scene.entry, chosen.places, scene.known))
 
 
 def _show_barriers(found: dict[str, Profile]) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import streamlit as st
 import torch
 
-from app.exports import show_lines
 from app.figures import landscape as figures
 from app.studies import landscape, lines
 from app.studies.landscape import Plane, Point
+from app.views import landscape_sentences
 from app.views.landscape_scene import QUANTITIES, Chosen, Scene, choose, choose_quantity
 
 _CHART = "plane"
@@ -21,6 +21,8 @@ _STYLE = "<style>.st-key-selected img { image-rendering: pixelated; }</style>"
 def show(scene: Scene) -> None:
     """Draw the view."""
     chosen = choose(scene, "ABC")
+    if chosen is None:
+        return
     quantity = choose_quantity()
     points = torch.stack(list(chosen.latents.values()))
     try:
@@ -43,13 +45,18 @@ def _show_plane(scene: Scene, chosen: Chosen, quantity: str, found: Plane) -> No
             place = {"z": point.decoded}
             chart = figures.plane_points(found.decoded, scene.context(), place)
             st.plotly_chart(chart, key="plane-decoded")
+        if scene.is_text:
+            landscape_sentences.show_point(found, point, list(chosen.places))
     with left:
         values, title = getattr(found, QUANTITIES[quantity]), f"{quantity}(z): click to decode"
         chart = figures.plane_energy(
             found.ticks, values, marks | {"z": point.at}, (title, *axes), clickable=True
         )
         st.plotly_chart(chart, key=_CHART, on_select=_remember_click, selection_mode="points")
-        if not scene.is_points:
+        if scene.is_text:
+            chart = landscape_sentences.map_of_words(found, point, marks | {"z": point.at}, axes)
+            st.plotly_chart(chart, key="plane-decoded")
+        elif not scene.is_points:
             titles = ("Decoded g(z), each at its place", *axes)
             chart = figures.plane_pictures(found.coarse, found.decoded, marks, titles)
             st.plotly_chart(chart, key="plane-decoded")
@@ -59,7 +66,7 @@ def _show_plane(scene: Scene, chosen: Chosen, quantity: str, found: Plane) -> No
         else f"A plane of 2 out of {scene.model.config.latent_dim} dimensions, in latent units. "
         "Where A, B and C lie on one line, its second axis is a random direction."
     )
-    show_lines(lines.plane(scene.entry, chosen.places, scene.known, found, point))
+    scene.show_lines(lines.plane(scene.entry, chosen.places, scene.known, found, point))
 
 
 def _remember_click() -> None:
@@ -88,7 +95,7 @@ def _choose_point(scene: Scene, found: Plane) -> Point:
         )
     )
     point = landscape.point(scene.model, found, u, v)
-    if not scene.is_points:
+    if not isinstance(point.decoded, str) and not scene.is_points:
         st.html(_STYLE)
         with st.container(key="selected"):
             grey = point.decoded.shape[-1] == 1

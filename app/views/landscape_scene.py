@@ -13,12 +13,15 @@ import torch
 from torch import Tensor
 
 from app import cache
+from app.exports import show_lines
 from app.figures.profiles import Strip
 from app.models import ModelEntry
-from app.studies import landscape
-from app.studies.chain_run import decode
+from app.sidebar import plain
+from app.studies import landscape, lines
 from app.studies.examples import Examples
-from app.studies.landscape import Place, Profile
+from app.studies.landscape import TYPED, Kind, Place, Profile
+from app.views.own_sentence import type_sentence
+from app.views.sentences import SILENCE
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 
@@ -42,7 +45,12 @@ class Scene:
     @property
     def is_points(self) -> bool:
         """Whether examples are points of the plane, not pictures."""
-        return len(self.model.config.data_shape) == 1
+        return self.model.config.kind == "points"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether examples are sentences."""
+        return self.model.config.kind == "text"
 
     def keep(self, what: str, compute: Callable[[], object]) -> object:
         """The result of `compute`, kept in the session until something else of `what` is asked.
@@ -67,9 +75,13 @@ class Scene:
             "samples", lambda: landscape.prior_samples(self.model, self.card, self.seed)
         )
 
+    def show_lines(self, text: str) -> None:
+        """Draw the lines that make again what is shown."""
+        show_lines(text + lines.SPOKEN if self.is_text else text)
+
     def context(self) -> np.ndarray:
         """Decoded prior samples of a model of points."""
-        return decode(self.model, self.samples()[None])[0]
+        return landscape.decode(self.model, self.samples())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,47 +97,71 @@ class Chosen:
     latents: dict[str, Tensor]
 
 
-def choose(scene: Scene, names: str) -> Chosen:
-    """Controls for one point a letter of `names`."""
+def choose(scene: Scene, names: str) -> Chosen | None:
+    """Controls for one point a letter of `names`; None if one of them is not given yet."""
     chosen = Chosen({}, {})
     for i, (name, column) in enumerate(zip(names, st.columns(len(names)), strict=True)):
         with column:
-            place = _choose_place(name, i, scene.seed)
-        find = partial(landscape.locate, place, scene.model, scene.card, scene.known)
-        chosen.places[name] = place
-        chosen.latents[name] = scene.keep(f"point-{name} {place}", find)
-    return chosen
+            place = _choose_place(scene, name, i)
+            if place is None:
+                continue
+            find = partial(landscape.locate, place, scene.model, scene.card, scene.known)
+            chosen.places[name] = place
+            chosen.latents[name] = scene.keep(f"point-{name} {place}", find)
+            if scene.is_text:
+                _show_said(scene, place, chosen.latents[name])
+    return chosen if len(chosen.places) == len(names) else None
 
 
 def choose_two(scene: Scene) -> Chosen | None:
-    """A and B; None, with a sentence on the page, if they are the same point."""
+    """A and B; None, with a sentence on the page, if one is missing or they are the same point."""
     chosen = choose(scene, "AB")
-    if torch.equal(*chosen.latents.values()):
+    if chosen is not None and torch.equal(*chosen.latents.values()):
         st.info("A and B are the same point: choose another number for one of them.")
         return None
     return chosen
 
 
-def _choose_place(name: str, number: int, seed: int) -> Place:
+def _choose_place(scene: Scene, name: str, number: int) -> Place | None:
+    key = name.lower()
+    kinds = landscape.SPOKEN_KINDS if scene.is_text else landscape.KINDS
+    if st.session_state.get(key, kinds[0]) not in kinds:
+        del st.session_state[key]  # left behind by a model of sentences
     kind = st.selectbox(
         f"Point {name}",
-        landscape.KINDS,
-        key=name.lower(),
+        kinds,
+        key=key,
         bind="query-params",
         help="Where a prior chain ends after the steps the model was trained with, where "
         "a posterior chain of an example ends, noise as chains start from, or z = 0.",
     )
-    number = st.number_input(
+    if kind == TYPED:
+        sentence = type_sentence(scene.model, "Sentence", f"{key}t")
+        return None if sentence is None else Place(kind, 0, scene.seed, sentence.typed)
+    return Place(kind, _choose_number(key, kind, number), scene.seed)
+
+
+def _choose_number(key: str, kind: Kind, number: int) -> int:
+    chosen = st.number_input(
         "Number",
         min_value=0,
         max_value=9_999,
         value=number,
-        key=f"{name.lower()}n",
+        key=f"{key}n",
         bind="query-params",
         disabled=kind == "origin",
         help="Which chain or example; chain 17 is chain 17 of the Chains page.",
     )
-    return Place(kind, int(number), seed)
+    return int(chosen)
+
+
+def _show_said(scene: Scene, place: Place, z: Tensor) -> None:
+    """What a point says, below its control, and the sentence whose posterior it is of."""
+    if place.kind in (TYPED, "posterior of example"):
+        x = landscape.example_of(place, scene.model, scene.known).x
+        assert scene.model.config.text is not None
+        st.caption(f"x: {plain(scene.model.config.text.vocabulary.decode(x)[0])}")
+    st.markdown(f"z says: {plain(str(landscape.decode(scene.model, z[None])[0])) or SILENCE}")
 
 
 def choose_quantity() -> str:
@@ -143,7 +179,7 @@ def choose_quantity() -> str:
 
 
 def strips(found: dict[str, Profile]) -> list[Strip]:
-    """The pictures along curves, by name; none for a model of points."""
+    """The pictures along curves, by name; none for a model of points or of sentences."""
     return [Strip(name, p.decoded_at, p.decoded) for name, p in found.items() if p.decoded.ndim > 2]
 
 

@@ -62,7 +62,7 @@ def type_sentence(model: LatentEBM, label: str, key: str) -> Example | None:
         return None
     _show_unknown(read)
     _show_vocabulary(model)
-    return Example(read.x, "typed", typed=" ".join(read.words))
+    return read.example
 
 
 def _begin_with_the_data(entry: ModelEntry, model: LatentEBM) -> None:

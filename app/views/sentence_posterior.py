@@ -19,6 +19,7 @@ from app.studies.export import Film
 from app.studies.recipe import recipe_of
 from app.studies.sentence_chains import Stretch, compared
 from app.studies.sentence_posterior import SentenceRestarts
+from app.studies.word_edits import edit_distance
 from app.views.sentences import line, marked
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
@@ -139,7 +140,7 @@ def _show_table(found: SentenceRestarts) -> None:
     }
     numbers = dict.fromkeys(
         ("−log p(x|z)", "a word", "−log p(x, z)", "‖z‖"),
-        st.column_config.NumberColumn(format="%.2f"),
+        st.column_config.NumberColumn(format="%.2f", width="small"),
     )
     st.dataframe(
         columns,
@@ -147,12 +148,14 @@ def _show_table(found: SentenceRestarts) -> None:
         column_config=numbers
         | {
             "restart": st.column_config.NumberColumn(width="small"),
-            "says": st.column_config.TextColumn(width="large"),
+            "says": st.column_config.TextColumn(width=330),
             "words agree": st.column_config.NumberColumn(
-                format="%.0f%%", help="1 − word edits over the words of the longer sentence"
+                format="%.0f%%",
+                width="small",
+                help="1 − word edits over the words of the longer sentence",
             ),
             "word edits": st.column_config.NumberColumn(
-                help="Words to insert, drop or replace to make x of it"
+                width="small", help="Words to insert, drop or replace to make x of it"
             ),
         },
     )
@@ -184,11 +187,9 @@ def _follow(model: LatentEBM, chains: Trajectory, x: Tensor) -> None:
         bind="query-params",
         help="Drag, or press the arrow keys: which step of the followed restart is read.",
     )
-    chosen = right.segmented_control(
+    quantity = right.selectbox(
         "Curve",
-        ["−log p(x, z)", *terms],
-        default="−log p(x|z)",
-        required=True,
+        [*terms, "−log p(x, z)"],
         key="of",
         bind="query-params",
         help="What the chart shows, in nats. −log p(x, z) is the sum of the other three.",
@@ -196,7 +197,6 @@ def _follow(model: LatentEBM, chains: Trajectory, x: Tensor) -> None:
     st.session_state.setdefault(_SHOWN, [])[:] = [step]
     said = sentence_chains.read(model, chains.z[:, chain])
     _show_step(model, terms, said, int(chain), step, x)
-    quantity = chosen or "−log p(x|z)"
     values = sum(terms.values()) if quantity not in terms else terms[quantity]
     found = sentence_chains.stretches(said, values[:, chain])
     changed = [stretch.first for stretch in found[1:]]
@@ -222,7 +222,7 @@ def _show_step(
     """What a restart says at a step, beside x; words that differ are marked in both."""
     assert model.config.text is not None
     (target,) = model.config.text.vocabulary.decode(x)
-    edits = sentence_posterior.edit_distance(said[step], target)
+    edits = edit_distance(said[step], target)
     numbers = ", ".join(f"{name} = {v[step, chain]:.2f}" for name, v in terms.items())
     with st.container(border=True):
         st.markdown(f"**Restart {chain}, step {step}**, words new since the step before in orange")
