@@ -9,12 +9,13 @@ import streamlit as st
 
 from app import cache
 from app.figures import anomaly as figures
-from app.models import runs_folder
+from app.models import list_models, runs_folder
 from app.sidebar import plain
 from app.studies import anomaly
 from app.studies.anomaly import Confusion, Curves, Kind
 from app.views import anomaly_item
 from app.views.anomaly_item import Shown
+from lebm.checkpoint import CheckpointError
 from train.run_dir import RunDir, RunError
 from train.scores import Scores, ScoresError
 
@@ -39,6 +40,7 @@ def page() -> None:
         "example gets a score, that of a latent EBM is **−log p(x, z)** with z inferred from x: "
         "reconstruction, tilt and ½‖z‖² added up. What scores above a threshold is flagged."
     )
+    _say_if_sentences()
     run, step = _pick()
     try:
         files = anomaly.steps(run)
@@ -54,6 +56,22 @@ def page() -> None:
         f"“{plain(known.method)}” after {step:,} iterations."
     )
     _show(run, step, known, versions)
+
+
+def _say_if_sentences() -> None:
+    """Where a person comes along with a model of sentences, why it is not here."""
+    wanted = st.session_state.get("model") or st.query_params.get("model", "")
+    entry = list_models(runs_folder(), wanted).get(wanted)
+    try:
+        is_text = entry is not None and cache.model(entry)[0].config.kind == "text"
+    except CheckpointError:
+        return
+    if is_text:
+        st.info(
+            f"“{plain(wanted)}” is a model of sentences, which have no classes to hold out, so "
+            "this page shows a model of pictures instead; Posterior tells −log p(x, z) of any "
+            "sentence."
+        )
 
 
 def _pick() -> tuple[RunDir, int]:

@@ -106,6 +106,7 @@ def _choose_point(scene: Scene, found: Plane) -> Point:
         "−log p_α(z)": (point.neg_log_prob, "Up to log Z, in nats: the Gaussian term included"),
         "‖z‖": (point.norm, "Distance from the origin of the latent space"),
     }
-    for column, (label, (value, help_line)) in zip(st.columns(3), shown.items(), strict=True):
-        column.metric(label, f"{value:.2f}".replace("-", "−"), help=help_line)
+    with st.container(horizontal=True, gap="medium"):
+        for label, (value, help_line) in shown.items():
+            st.metric(label, f"{value:.2f}".replace("-", "−"), help=help_line, width="content")
     return point

@@ -184,7 +184,10 @@ def strips(found: dict[str, Profile]) -> list[Strip]:
 
 
 def draw_over_strips(figure: go.Figure, key: str) -> None:
-    """The chart, which scrolls sideways where a screen is too narrow for its pictures."""
+    """The chart, which scrolls sideways where a screen is too narrow for its pictures, if any."""
+    if not any(trace.type == "image" for trace in figure.data):
+        st.plotly_chart(figure, key=key)
+        return
     with st.container(key="over-strips"):
         st.html(_SCROLLS)
         st.plotly_chart(figure, key=key)

@@ -1,11 +1,10 @@
-"""Models of sentences in the explorer: what cannot show them says so, what can does."""
+"""Models of sentences in the explorer: how what they say is read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.studies import run_log, sentence_chains
@@ -16,20 +15,6 @@ from train.run_dir import RunDir
 
 TEXT = TextConfig(embedding_dim=4, vocabulary=Vocabulary(("the", "cat", "[sleeps](x)", "*")))
 SENTENCES = ModelConfig(latent_dim=3, data_shape=(6,), width=4, prior_hidden=8, text=TEXT)
-PICTURES_ONLY = ("landscape",)
-
-
-@pytest.mark.parametrize("name", PICTURES_ONLY)
-def test_pages_of_pictures_say_in_one_sentence_that_these_are_sentences(
-    name: str, page_of: Callable[[str], AppTest], save_run: Callable
-) -> None:
-    save_run("text", SENTENCES)
-    page = page_of(name)
-    page.query_params["model"] = "runs/text"
-    page.run()
-    assert not page.exception
-    (said,) = [error.value for error in page.error]
-    assert "its examples are sentences" in said
 
 
 def test_chains_are_read(page_of: Callable[[str], AppTest], save_run: Callable) -> None:

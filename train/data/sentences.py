@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from lebm.vocabulary import UNKNOWN, UNKNOWN_MARK, count_words
@@ -31,9 +32,15 @@ _SOURCES = {
 
 def grammar(request: Request) -> Dataset:
     """20,000 sentences of the built-in grammar, and 2,000 others held out."""
-    sentences = [sentence.split() for sentence in own_grammar.draw(22_000, seed=0)]
+    sentences = [sentence.split() for sentence in _drawn()]
     note = "sentences drawn from a small grammar of this program's own, not from a corpus"
     return _encoded(request, sentences[:20_000], sentences[20_000:], note)
+
+
+@lru_cache(maxsize=1)
+def _drawn() -> list[str]:
+    """Half a second's work, once a process: the explorer asks for them again and again."""
+    return own_grammar.draw(22_000, seed=0)
 
 
 def named(request: Request) -> Dataset:
