@@ -69,7 +69,8 @@ def _begin_with_the_data(entry: ModelEntry, model: LatentEBM) -> None:
     """Whoever turns to typing finds the sentence that was shown, to change it."""
     if st.session_state.get("from") == _TYPED and not st.session_state.get("typed"):
         known = cache.examples(entry).example(int(st.session_state.get("i", 0)))
-        (st.session_state["typed"],) = _spelled(model, known)
+        (text,) = _spelled(model, known)
+        st.session_state["typed"] = st.query_params["typed"] = text
 
 
 def _from_data(entry: ModelEntry, model: LatentEBM) -> Example:

@@ -224,7 +224,7 @@ def _show_step(
     (target,) = model.config.text.vocabulary.decode(x)
     edits = edit_distance(said[step], target)
     numbers = ", ".join(f"{name} = {v[step, chain]:.2f}" for name, v in terms.items())
-    with st.container(border=True):
+    with st.container(border=True, key="step-shown"):
         st.markdown(f"**Restart {chain}, step {step}**, words new since the step before in orange")
         words = compared(said[max(step - 1, 0)], said[step])
         st.markdown(line(words, f"{numbers}, {edits} word edit{'s' * (edits != 1)} from x"))
