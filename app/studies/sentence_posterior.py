@@ -47,7 +47,7 @@ class SentenceRestarts:
         latent_distance: ‖z_i - z_j‖, `(n, n)`.
         edit_distance: edits between the sentences of i and j, `(n, n)`.
         latent_share: mean distance of two restarts as a share of that of two prior samples.
-        edit_share: the same of what they say.
+        edit_share: the same of what they say; NaN where prior samples all say the same.
     """
 
     step: int
@@ -104,9 +104,14 @@ def restarts(
         latent_distance=apart.numpy(),
         edit_distance=said_apart.numpy(),
         latent_share=posterior.mean_pair(apart) / posterior.mean_pair(posterior.distances(prior)),
-        edit_share=posterior.mean_pair(said_apart)
-        / posterior.mean_pair(_edits_between(read(model, prior))),
+        edit_share=_edit_share(said_apart, _edits_between(read(model, prior))),
     )
+
+
+def _edit_share(said: Tensor, by_prior: Tensor) -> float:
+    """NaN where prior samples all say the same."""
+    among_prior = posterior.mean_pair(by_prior)
+    return posterior.mean_pair(said) / among_prior if among_prior else float("nan")
 
 
 def _edits_between(sentences: list[str]) -> Tensor:

@@ -72,7 +72,7 @@ def map_of_words(
     different = {str(s) for s in found.decoded.flat}
     shares = {s: word_edits.agreement(said, s) for s in different}
     values = np.vectorize(shares.__getitem__, otypes=[float])(found.decoded)
-    titles = (f"Share of z's words said at each place ({len(different)} sentences)", *axes)
+    titles = (f"z's words elsewhere; {len(different)} sentences", *axes)
     return figures.plane_words(found.coarse, values, found.decoded, marks, titles)
 
 

@@ -10,6 +10,7 @@ from app.sidebar import plain
 from app.studies import own_sentence
 from app.studies.examples import Example
 from app.studies.own_sentence import MAX_TYPED, OwnSentence, UnusableSentence
+from app.views.sentences import SILENCE
 from lebm.model import LatentEBM
 
 _SHOWN_WORDS = 1_000
@@ -69,8 +70,9 @@ def _begin_with_the_data(entry: ModelEntry, model: LatentEBM) -> None:
     """Whoever turns to typing finds the sentence that was shown, to change it."""
     if st.session_state.get("from") == _TYPED and not st.session_state.get("typed"):
         known = cache.examples(entry).example(int(st.session_state.get("i", 0)))
-        (text,) = _spelled(model, known)
-        st.session_state["typed"] = st.query_params["typed"] = text
+        (text,), (length,) = _spelled(model, known), model.config.data_shape
+        kept = " ".join(text.split()[: length - 1])  # a sample may never have come to an end
+        st.session_state["typed"] = st.query_params["typed"] = kept
 
 
 def _from_data(entry: ModelEntry, model: LatentEBM) -> Example:
@@ -85,7 +87,7 @@ def _from_data(entry: ModelEntry, model: LatentEBM) -> Example:
         help="Sentences that the model was not trained on, by number.",
     )
     example = known.example(int(number))
-    st.markdown(f"x: {plain(_spelled(model, example)[0])}")
+    st.markdown(f"x: {plain(_spelled(model, example)[0]) or SILENCE}")
     st.caption(plain(known.source))
     return example
 

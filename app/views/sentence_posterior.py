@@ -109,11 +109,13 @@ def _show_numbers(model: LatentEBM, found: SentenceRestarts) -> None:
 
 
 def _share(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.2f} ×"  # one restart alone has no distance
+    return (
+        "–" if np.isnan(value) else f"{value:.2f} ×"
+    )  # one restart alone, or a prior that says one thing
 
 
 def _in_words(found: SentenceRestarts) -> str:
-    if not found.edit_share < _ALIKE:
+    if found.edit_distance.any() and not found.edit_share < _ALIKE:
         return (
             "The restarts say **different things**: x has several explanations under the chains, "
             "or they are too short to leave the one they met first. Take more steps to tell."

@@ -17,6 +17,24 @@ TEXT = TextConfig(embedding_dim=4, vocabulary=Vocabulary(("the", "cat", "[sleeps
 SENTENCES = ModelConfig(latent_dim=3, data_shape=(6,), width=4, prior_hidden=8, text=TEXT)
 
 
+@pytest.mark.parametrize("name", ["posterior", "landscape"])
+def test_a_run_whose_sentences_are_not_here_is_read_in_its_own(
+    name: str, page_of: Callable[[str], AppTest], save_run: Callable
+) -> None:
+    save_run("text", SENTENCES)
+    page = page_of(name)
+    page.query_params.update({"model": "runs/text", "b": "posterior of example"})
+    page.run()
+    for view in ("Plane", "Paths", "Directions") if name == "landscape" else ("Typed", "Data"):
+        page.segmented_control(key="show" if name == "landscape" else "from").set_value(view).run()
+        assert not page.exception
+        assert not page.error
+    shown = "\n".join(each.value for each in page.markdown)
+    assert "[sleeps](x)" not in shown
+    if name == "posterior":
+        assert any("decoded samples of the model itself" in c.value for c in page.caption)
+
+
 def test_chains_are_read(page_of: Callable[[str], AppTest], save_run: Callable) -> None:
     save_run("text", SENTENCES)
     page = page_of("chains")
