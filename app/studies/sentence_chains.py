@@ -113,3 +113,11 @@ def words_apart(a: Sequence[str], b: Sequence[str]) -> np.ndarray:
         [[*map(numbers.__getitem__, s), *[END] * (length - len(s))] for s in side] for side in sides
     ]
     return share_differing(*map(torch.tensor, rows)).diagonal().numpy()
+
+
+def words_shared(model: LatentEBM, said: str, others: Sequence[str]) -> np.ndarray:
+    """1 minus the share of words in which each of the model's sentences differs from one."""
+    assert model.config.text is not None
+    rows = [sentence.split() for sentence in (said, *others)]
+    tokens = model.config.text.vocabulary.encode(rows, model.config.data_shape[0] + 1)
+    return 1 - share_differing(tokens[:1], tokens[1:])[0].numpy()

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from app.studies import posterior
 from app.studies.chain_run import ChainSettings
-from app.studies.sentence_chains import read
-from app.studies.word_edits import agreement, edit_distance
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from lebm.trajectory import Trajectory
 from lebm.vocabulary import lengths
+from lebm.word_edits import edits, share_differing
 
 
 def joint_terms(model: LatentEBM, chains: Trajectory) -> dict[str, np.ndarray]:
@@ -86,25 +84,25 @@ def restarts(
         x: the sentence, `(1, T)`.
         card: its prior chain makes the samples to compare with.
     """
+    assert model.config.text is not None
     z, prior = chains.z[-1], posterior.prior_samples(model, settings, card)
-    sentences = read(model, z)
-    (target,) = _spelled(model, x)
-    apart, said_apart = posterior.distances(z), _edits_between(sentences)
+    said, by_prior = model.generate(z), model.generate(prior)
+    apart, said_apart = posterior.distances(z), edits(said, said).float()
     terms = joint_terms(model, chains)
     base = 0.5 * z.shape[1] * np.log(2 * np.pi)
     return SentenceRestarts(
         step=int(chains.steps[-1]),
-        sentences=sentences,
+        sentences=model.config.text.vocabulary.decode(said),
         n_tokens=int(lengths(x)),
         nll=terms["−log p(x|z)"][-1],
         neg_log_joint=sum(values[-1] for values in terms.values()) + base,
-        edits=np.array([edit_distance(s, target) for s in sentences]),
-        agreement=np.array([agreement(s, target) for s in sentences]),
+        edits=edits(said, x)[:, 0].numpy(),
+        agreement=1 - share_differing(said, x)[:, 0].numpy(),
         norm=z.norm(dim=-1).numpy(),
         latent_distance=apart.numpy(),
         edit_distance=said_apart.numpy(),
         latent_share=posterior.mean_pair(apart) / posterior.mean_pair(posterior.distances(prior)),
-        edit_share=_edit_share(said_apart, _edits_between(read(model, prior))),
+        edit_share=_edit_share(said_apart, edits(by_prior, by_prior).float()),
     )
 
 
@@ -112,16 +110,3 @@ def _edit_share(said: Tensor, by_prior: Tensor) -> float:
     """NaN where prior samples all say the same."""
     among_prior = posterior.mean_pair(by_prior)
     return posterior.mean_pair(said) / among_prior if among_prior else float("nan")
-
-
-def _edits_between(sentences: list[str]) -> Tensor:
-    """`(n, n)`; equal sentences are compared once."""
-    different = sorted(set(sentences))
-    table = torch.tensor([[edit_distance(a, b) for b in different] for a in different])
-    rows = torch.tensor([different.index(s) for s in sentences])
-    return table[rows][:, rows].float()
-
-
-def _spelled(model: LatentEBM, x: Tensor) -> list[str]:
-    assert model.config.text is not None
-    return model.config.text.vocabulary.decode(x)

@@ -46,7 +46,7 @@ def _show_plane(scene: Scene, chosen: Chosen, quantity: str, found: Plane) -> No
             chart = figures.plane_points(found.decoded, scene.context(), place)
             st.plotly_chart(chart, key="plane-decoded")
         if scene.is_text:
-            landscape_sentences.show_point(found, point, list(chosen.places))
+            landscape_sentences.show_point(scene.model, found, point, list(chosen.places))
     with left:
         values, title = getattr(found, QUANTITIES[quantity]), f"{quantity}(z): click to decode"
         chart = figures.plane_energy(
@@ -54,7 +54,9 @@ def _show_plane(scene: Scene, chosen: Chosen, quantity: str, found: Plane) -> No
         )
         st.plotly_chart(chart, key=_CHART, on_select=_remember_click, selection_mode="points")
         if scene.is_text:
-            chart = landscape_sentences.map_of_words(found, point, marks | {"z": point.at}, axes)
+            chart = landscape_sentences.map_of_words(
+                scene.model, found, point, marks | {"z": point.at}, axes
+            )
             st.plotly_chart(chart, key="plane-decoded")
         elif not scene.is_points:
             titles = ("Decoded g(z), each at its place", *axes)

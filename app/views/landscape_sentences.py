@@ -11,10 +11,10 @@ from app.figures.profiles import ROUTES
 from app.figures.sentences import add_changes
 from app.figures.style import TILTED
 from app.sidebar import plain
-from app.studies import word_edits
 from app.studies.landscape import Plane, Point, Profile
-from app.studies.sentence_chains import Stretch, compared, stretches
+from app.studies.sentence_chains import Stretch, compared, stretches, words_shared
 from app.views.sentences import SILENCE, line
+from lebm.model import LatentEBM
 
 _HEIGHT = 420  # pixels of a list of sentences
 
@@ -52,26 +52,29 @@ def show_lists(found: dict[str, Profile], axis: str, ends: dict[float, str]) -> 
             st.markdown("\n\n".join(_line(profile, s, axis, ends) for s in listed))
 
 
-def show_point(found: Plane, point: Point, names: list[str]) -> None:
+def show_point(model: LatentEBM, found: Plane, point: Point, names: list[str]) -> None:
     """What the point says, and what of it each of the plane's points does not."""
     said = str(point.decoded)
     with st.container(border=True, key="selected"):
         st.markdown(f"**z says**  \n{plain(said) or SILENCE}")
-        for name, mark in zip(names, found.marks, strict=True):
-            there = _nearest(found, mark)
-            share = word_edits.agreement(said, there)
+        there_said = [_nearest(found, mark) for mark in found.marks]
+        shares = words_shared(model, said, there_said)
+        for name, there, share in zip(names, there_said, shares, strict=True):
             st.markdown(f"Near {name}: " + line(compared(said, there), f"{share:.0%} of the words"))
     st.caption("Near A, B and C, words that z does not say are orange.")
 
 
 def map_of_words(
-    found: Plane, point: Point, marks: dict[str, np.ndarray], axes: tuple[str, str]
+    model: LatentEBM,
+    found: Plane,
+    point: Point,
+    marks: dict[str, np.ndarray],
+    axes: tuple[str, str],
 ) -> go.Figure:
     """How much of what the point says is said elsewhere in the plane."""
-    said = str(point.decoded)
-    different = {str(s) for s in found.decoded.flat}
-    shares = {s: word_edits.agreement(said, s) for s in different}
-    values = np.vectorize(shares.__getitem__, otypes=[float])(found.decoded)
+    different, which = np.unique(found.decoded.astype(str), return_inverse=True)
+    shares = words_shared(model, str(point.decoded), different.tolist())
+    values = shares[which].reshape(found.decoded.shape)
     titles = (f"z's words elsewhere; {len(different)} sentences", *axes)
     return figures.plane_words(found.coarse, values, found.decoded, marks, titles)
 

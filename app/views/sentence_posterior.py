@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
+import torch
 from torch import Tensor
 
 from app import cache
@@ -19,11 +20,11 @@ from app.studies.export import Film
 from app.studies.recipe import recipe_of
 from app.studies.sentence_chains import Stretch, compared
 from app.studies.sentence_posterior import SentenceRestarts
-from app.studies.word_edits import edit_distance
 from app.views.sentences import line, marked
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from lebm.trajectory import Trajectory
+from lebm.word_edits import edits
 
 _KEPT = "sentence_posterior.kept"  # chains and restarts, with the settings they belong to
 _SHOWN = "sentence_posterior.step"  # in a list that exports read where there is no session
@@ -167,6 +168,26 @@ def _show_table(found: SentenceRestarts) -> None:
 def _follow(model: LatentEBM, chains: Trajectory, x: Tensor) -> None:
     """One restart from noise to its end: what it says at a step, and where words change."""
     terms = sentence_posterior.joint_terms(model, chains)
+    chain, step, quantity = _choose_view(chains, list(terms))
+    st.session_state.setdefault(_SHOWN, [])[:] = [step]
+    _show_step(model, chains, terms, chain, step, x)
+    values = terms[quantity] if quantity in terms else sum(terms.values())
+    found = sentence_chains.stretches(
+        sentence_chains.read(model, chains.z[:, chain]), values[:, chain]
+    )
+    titles = (f"{quantity} along the restarts", f"{quantity}, nats")
+    changed = [stretch.first for stretch in found[1:]]
+    st.plotly_chart(energy_and_words(values, chain, changed, step, titles), key="followed")
+    st.markdown(
+        f"**Restart {chain}** says {len(found)} different things in a row; words that are new "
+        "since the line above are orange."
+    )
+    with st.container(height=320):
+        st.markdown("\n\n".join(_line(stretch, quantity) for stretch in found))
+
+
+def _choose_view(chains: Trajectory, terms: list[str]) -> tuple[int, int, str]:
+    """The controls for the restart that is followed, the step that is read and the curve."""
     last, n = len(chains.z) - 1, chains.z.shape[1]
     confine("chain", 0, n - 1)
     confine("step", 0, last)
@@ -196,42 +217,29 @@ def _follow(model: LatentEBM, chains: Trajectory, x: Tensor) -> None:
         bind="query-params",
         help="What the chart shows, in nats. −log p(x, z) is the sum of the other three.",
     )
-    st.session_state.setdefault(_SHOWN, [])[:] = [step]
-    said = sentence_chains.read(model, chains.z[:, chain])
-    _show_step(model, terms, said, int(chain), step, x)
-    values = sum(terms.values()) if quantity not in terms else terms[quantity]
-    found = sentence_chains.stretches(said, values[:, chain])
-    changed = [stretch.first for stretch in found[1:]]
-    titles = (f"{quantity} along the restarts", f"{quantity}, nats")
-    figure = energy_and_words(values, int(chain), changed, step, titles)
-    st.plotly_chart(figure, key="followed")
-    st.markdown(
-        f"**Restart {chain}** says {len(found)} different things in a row; words that are new "
-        "since the line above are orange."
-    )
-    with st.container(height=320):
-        st.markdown("\n\n".join(_line(stretch, quantity) for stretch in found))
+    return int(chain), step, quantity
 
 
 def _show_step(
     model: LatentEBM,
+    chains: Trajectory,
     terms: dict[str, np.ndarray],
-    said: list[str],
     chain: int,
     step: int,
     x: Tensor,
 ) -> None:
     """What a restart says at a step, beside x; words that differ are marked in both."""
     assert model.config.text is not None
-    (target,) = model.config.text.vocabulary.decode(x)
-    edits = edit_distance(said[step], target)
-    numbers = ", ".join(f"{name} = {v[step, chain]:.2f}" for name, v in terms.items())
+    tokens = model.generate(chains.z[[max(step - 1, 0), step], chain])
+    before, said, target = model.config.text.vocabulary.decode(torch.cat([tokens, x]))
+    n_edits = int(edits(tokens[1:], x))
+    numbers = [f"{name} = {values[step, chain]:.2f}" for name, values in terms.items()]
+    numbers.append(f"{n_edits} word edit{'s' * (n_edits != 1)} from x")
     with st.container(border=True, key="step-shown"):
         st.markdown(f"**Restart {chain}, step {step}**, words new since the step before in orange")
-        words = compared(said[max(step - 1, 0)], said[step])
-        st.markdown(line(words, f"{numbers}, {edits} word edit{'s' * (edits != 1)} from x"))
+        st.markdown(line(compared(before, said), ", ".join(numbers)))
         st.markdown(
-            f"**x**, words that it does not say in orange  \n{marked(compared(said[step], target))}"
+            f"**x**, words that it does not say in orange  \n{marked(compared(said, target))}"
         )
 
 

@@ -1,19 +1,16 @@
-"""Typed sentences, and how two sentences are compared word by word."""
+"""Typed sentences: what a model makes of them, and which it cannot read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
-from torchmetrics.functional.text import word_error_rate
 
 from app.studies import own_sentence
 from app.studies.own_sentence import MAX_TYPED, UnusableSentence
-from app.studies.word_edits import agreement, edit_distance
 from lebm.decoder import TextConfig
 from lebm.model import LatentEBM, ModelConfig
 from lebm.vocabulary import Vocabulary
-from train.data import grammar
 
 WORDS = ("the", "cat", "Zoo", "n't", "sleeps", ".")
 
@@ -65,15 +62,3 @@ def test_the_longest_sentence_keeps_its_end(model: LatentEBM) -> None:
     x = own_sentence.read("the cat the cat .", model).x
     assert x.shape == (1, 6)
     assert int(x[0, -1]) == 0
-
-
-def test_edits_are_those_of_the_word_error_rate() -> None:
-    sentences = [*grammar.draw(40, seed=3), ""]
-    for a in sentences[::4]:
-        for b in sentences[:-1:3]:
-            rate = float(word_error_rate([a], [b]))
-            assert edit_distance(a, b) == round(rate * len(b.split()))
-            assert edit_distance(a, b) == edit_distance(b, a)
-            assert 0 <= agreement(a, b) <= 1
-    assert agreement("a b c d", "a x c") == 0.5
-    assert agreement("", "") == 1

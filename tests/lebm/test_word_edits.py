@@ -7,7 +7,7 @@ import torch
 
 from lebm.diagnostics import Snapshot, verdict
 from lebm.vocabulary import END
-from lebm.word_edits import share_differing
+from lebm.word_edits import edits, share_differing
 
 
 def _row(*words: int, length: int = 8) -> list[int]:
@@ -15,7 +15,7 @@ def _row(*words: int, length: int = 8) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "edits"),
+    ("a", "b", "n_edits"),
     [
         ((), (), 0),
         ((2, 3), (2, 3), 0),
@@ -28,9 +28,10 @@ def _row(*words: int, length: int = 8) -> list[int]:
         ((2, 3, 4, 5, 6, 7, 8, 9), (9, 2, 3, 4, 5, 6, 7, 8), 2),
     ],
 )
-def test_edits_by_hand(a: tuple[int, ...], b: tuple[int, ...], edits: int) -> None:
-    found = share_differing(torch.tensor([_row(*a)]), torch.tensor([_row(*b)]))
-    assert found.item() == pytest.approx(edits / max(len(a), len(b), 1))
+def test_edits_by_hand(a: tuple[int, ...], b: tuple[int, ...], n_edits: int) -> None:
+    rows = torch.tensor([_row(*a)]), torch.tensor([_row(*b)])
+    assert edits(*rows).item() == n_edits
+    assert share_differing(*rows).item() == pytest.approx(n_edits / max(len(a), len(b), 1))
 
 
 def test_edits_are_as_their_recursion_says() -> None:
@@ -39,14 +40,14 @@ def test_edits_are_as_their_recursion_says() -> None:
     rows = torch.where((rows == END).cumsum(1) > 0, END, rows)
 
     @cache
-    def edits(a: tuple[int, ...], b: tuple[int, ...]) -> int:
+    def fewest(a: tuple[int, ...], b: tuple[int, ...]) -> int:
         if not a or not b:
             return len(a) + len(b)
-        ways = edits(a[1:], b) + 1, edits(a, b[1:]) + 1, edits(a[1:], b[1:]) + (a[0] != b[0])
+        ways = fewest(a[1:], b) + 1, fewest(a, b[1:]) + 1, fewest(a[1:], b[1:]) + (a[0] != b[0])
         return min(ways)
 
     words = [tuple(w for w in row if w != END) for row in rows.tolist()]
-    expected = [[edits(a, b) / max(len(a), len(b), 1) for b in words[:5]] for a in words]
+    expected = [[fewest(a, b) / max(len(a), len(b), 1) for b in words[:5]] for a in words]
     torch.testing.assert_close(share_differing(rows, rows[:5]), torch.tensor(expected))
 
 
