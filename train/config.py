@@ -44,11 +44,12 @@ MethodName = Literal[
     "sri-5",
     "meg",
     "bigan",
+    "arae",
 ]
 
 
 #: Those that learn from sentences.
-TEXT_METHODS: tuple[MethodName, ...] = ("lebm", "vae", "fb-vae", "sa-vae", "sri")
+TEXT_METHODS: tuple[MethodName, ...] = ("lebm", "vae", "fb-vae", "sa-vae", "arae", "sri")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,22 @@ class RAEConfig:
         for name in ("latent_weight", "generator_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"rae.{name} must be at least 0, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class ARAEConfig:
+    """What an adversarially regularised autoencoder adds to its codes and to their encoder."""
+
+    noise: float = 0.05
+    """Standard deviation of the noise on each number of a code of length 1; at least 0. It
+    dwindles by a two-thousandth every 100 iterations."""
+    encoder_weight: float = 0.1
+    """Of the critic's word in what the encoder minimises; at least 0."""
+
+    def __post_init__(self) -> None:
+        for name in ("noise", "encoder_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"arae.{name} must be at least 0, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +159,10 @@ class TrainConfig:
     """How to learn: "lebm" is Algorithm 1 of Pang et al. 2020, prior and generator together;
     "amortised" is its section 2.6, with learned samplers in place of the chains. The others are
     the baselines of its Tables 1 and 2 on the same generator: the VAE, the VAE with free bits, the
-    semi-amortised VAE, the two-stage VAE, the regularised autoencoder, short-run inference under
-    N(0, I) with one or five latent layers; and those of its Table 4, of anomaly detection: "meg"
-    is an energy over data with a generator of maximum entropy, "bigan" a bidirectional GAN."""
+    semi-amortised VAE, the two-stage VAE, the regularised autoencoder, the adversarially
+    regularised one, short-run inference under N(0, I) with one or five latent layers; and those of
+    its Table 4, of anomaly detection: "meg" is an energy over data with a generator of maximum
+    entropy, "bigan" a bidirectional GAN."""
     prior_chains: Literal["short-run", "persistent"] = "short-run"
     """Start prior chains from p_0 noise (the paper), or where 10,000 remembered chains stand."""
     prior_restart: float = 0.05
@@ -166,6 +184,8 @@ class TrainConfig:
     method."""
     rae: RAEConfig = field(default_factory=RAEConfig)
     """Weights of the regularised autoencoder, where that is the method."""
+    arae: ARAEConfig = field(default_factory=ARAEConfig)
+    """Noise and weight of the adversarially regularised autoencoder, where that is the method."""
     word_dropout: float = 0.0
     """Share of the words before that a decoder of sentences does not hear while it learns, so that
     it listens to z; 0 to below 1, and 0 for all other data."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from train.config import MethodName
 from train.methods.amortised import Amortised
+from train.methods.arae import ARAE
 from train.methods.base import Method
 from train.methods.bigan import BiGAN
 from train.methods.fb_vae import FreeBitsVAE
@@ -27,6 +28,7 @@ METHODS: dict[MethodName, type[Method]] = {
     "sri-5": SRI5,
     "meg": MEG,
     "bigan": BiGAN,
+    "arae": ARAE,
 }
 
 __all__ = ["METHODS", "Method"]

@@ -8,7 +8,7 @@ import torch
 from lebm.tilts import MixtureTilt
 from train.config import RAEConfig
 from train.data import to_model_range
-from train.methods.rae import fit_mixture
+from train.methods.mixture import fit_mixture
 
 ROWS = torch.arange(6)
 
