@@ -175,6 +175,8 @@ def _resume(arguments: Resume, held: ExitStack) -> Trainer:
         trainer.command = _command()
     else:
         trainer.load_state_dict(state)
+        if (arguments.epochs, arguments.minutes) != (None, None):
+            trainer.command += f" && {_command()}"
     if trainer.step > trainer.n_steps:
         raise RunError(
             f"{run.path} has done {trainer.step} iterations, {config.epochs} epochs are only "

@@ -81,6 +81,8 @@ class Measured:
     """Samples on each side of the Fréchet distance; 0 where there is none."""
     values: dict[str, float]
     """Name, as the table has it -> value."""
+    command: str = ""
+    """That trained it; of a run whose length was changed on the way, all of them."""
 
 
 def main() -> int:
@@ -210,6 +212,7 @@ def _measure(trainer: Trainer, options: Options, extractor: features.Features | 
         n_test=n_test,
         n_samples=n_samples,
         values=values | _cost(trainer, options.seed),
+        command=trainer.command,
     )
 
 
@@ -287,6 +290,8 @@ def table(
 ) -> str:
     """A row a group: means, and for several seeds the half width of a 95 % interval.
 
+    Below it stands what trained each.
+
     The interval is Student's, over seeds: it says nothing about the error of one evaluation.
 
     Args:
@@ -315,7 +320,11 @@ def table(
                 *(other.get(name, "") for name in columns),
             ]
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    trained = [f"- `{m.command}`" for group in groups for m in group[:1] if m.command]
+    if trained:
+        lines += ["", "Trained by (of several seeds, the first):", "", *trained]
+    return "\n".join(lines)
 
 
 def _cell(group: list[Measured], name: str) -> str:

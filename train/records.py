@@ -1,11 +1,15 @@
-"""Measurements as files that last: the command, the day and the machine beside the numbers."""
+"""Measurements as files that last: the command, the day and the machine beside the numbers.
+
+A file of the same name that ends in .md holds what a person says of them: what was decided and
+why, what they show and what they do not.
+"""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +40,8 @@ class Record:
     hardware: str
     results: Any
     """What that kind of measurement consists of, in plain containers."""
+    note: str = ""
+    """What a person says of it, in Markdown."""
 
     def as_type(self, kind: type[T]) -> T:
         """The results as the type that was saved.
@@ -90,23 +96,26 @@ def of(
 
 
 def write(path: Path, record: Record) -> None:
-    """Write a record.
+    """Write a record, without its note.
 
     Raises:
         OSError: if the file cannot be written.
     """
-    atomic_write(path, msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+    fields = {name: value for name, value in msgspec.to_builtins(record).items() if name != "note"}
+    atomic_write(path, msgspec.json.format(msgspec.json.encode(fields)) + b"\n")
 
 
 def load(path: Path) -> Record:
-    """A record from its file.
+    """A record from its file, with the note beside it.
 
     Raises:
         RecordError: if it is none.
         OSError: if it cannot be read.
     """
+    note = path.with_suffix(".md")
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
+        record = msgspec.json.decode(path.read_bytes(), type=Record)
+        return replace(record, note=note.read_text("utf-8").strip()) if note.exists() else record
     except msgspec.DecodeError as error:
         raise RecordError(f"{path} is no record of measurements: {error}") from error
 

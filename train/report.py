@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 
 from lebm.checkpoint import atomic_write
-from train import anomaly, evaluate, long_run, race_record, records, scale
+from train import anomaly, evaluate, long_run, race_record, records, scale, transitions
 from train.benchmark import Benchmark
 from train.contest import HEADER
 from train.records import Record, RecordError
@@ -116,7 +116,8 @@ def text(found: list[Record]) -> bytes:
 def render(record: Record) -> str:
     """A record with where it comes from, in Markdown."""
     _, show = _SECTIONS[record.kind]
-    return f"{record}\n\n{show(record)}\n"
+    parts = [str(record), show(record), record.note]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def figures(found: list[Record]) -> dict[str, str]:
@@ -172,6 +173,10 @@ def _judged(record: Record) -> str:
     return long_run.table(record.as_type(list[long_run.Judged]))
 
 
+def _read(record: Record) -> str:
+    return transitions.text(record.as_type(transitions.Transitions))
+
+
 def _reckoned(record: Record) -> str:
     return scale.text(record.as_type(scale.Plan))
 
@@ -185,7 +190,8 @@ def _counted(record: Record) -> str:
 
 #: Kind of record -> title of its section and what a record of it reads as.
 _SECTIONS: dict[str, tuple[str, Callable[[Record], str]]] = {
-    "evaluate": ("Reconstruction and samples, Table 1", _evaluated),
+    "evaluate": ("Reconstruction and samples, Tables 1 and 2", _evaluated),
+    "transitions": ("Sentences along prior chains, Table 3", _read),
     "anomaly": ("Anomaly detection, Table 4", _detected),
     "benchmark": ("Speed of sampling and learning", _benchmarked),
     "long_run": ("Long chains", _judged),

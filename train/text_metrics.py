@@ -16,6 +16,7 @@ from lebm.density import LIKELIHOOD, LogDensity
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 from lebm.tilting import tilt_path
+from lebm.tilts import ExactTilt
 from train.data import Dataset
 from train.language_model import LanguageModel, LanguageModelConfig, fit, perplexity, word_nll
 from train.text_evaluation import Judged, reconstruction_nll
@@ -71,8 +72,8 @@ def latent_use(chains: Tensor) -> LatentUse:
 
 
 def log_partition(model: LatentEBM, *, generator: torch.Generator) -> float:
-    """log Z(α) by annealing; 0 where f is 0."""
-    if model.config.prior == "gaussian":
+    """log Z(α) by annealing; 0 where f is 0 or has Z = 1 for another reason."""
+    if isinstance(model.prior.f, ExactTilt):
         return 0.0
     tilts = torch.linspace(0, 1, 6, device=generator.device)
     return float(tilt_path(model.prior, tilts, generator=generator).log_z[-1])
@@ -134,10 +135,10 @@ def draw_sentences(method: Judged, n: int, *, greedy: bool, generator: torch.Gen
 
 
 @lru_cache(maxsize=2)
-def real_judge(dataset: Dataset, device: torch.device) -> LanguageModel:
+def real_judge(dataset: Dataset, device: torch.device, seed: int = 0) -> LanguageModel:
     """The language model of a data set's training sentences, made once."""
     assert dataset.vocabulary is not None
-    return fit(dataset.train, len(dataset.vocabulary), JUDGE, seed=0, device=device)
+    return fit(dataset.train, len(dataset.vocabulary), JUDGE, seed=seed, device=device)
 
 
 def perplexities(samples: Tensor, dataset: Dataset, device: torch.device) -> dict[str, float]:

@@ -42,7 +42,8 @@ def train(start, make_config, images, points, tmp_path):
 
 
 def cells(text: str) -> list[dict[str, str]]:
-    header, _, *rows = ([c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines())
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    header, _, *rows = ([c.strip() for c in line.split("|")[1:-1]] for line in lines)
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
@@ -88,6 +89,16 @@ def test_seeds_are_one_row_and_other_settings_another(train):
     assert [row["seeds"] for row in rows] == ["2", "1"]
     assert "±" in rows[0]["test MSE"]
     assert "±" not in rows[1]["test MSE"]
+
+
+def test_what_trained_a_row_stands_below(train):
+    text = evaluate.run(Options((train("a"), train("b", seed=1)), features="none"))
+    assert text.endswith("\n\n- `python -m train tiny`")
+    assert text.count("python -m train tiny") == 1
+
+
+def test_records_from_before_commands_were_kept_are_read():
+    assert "Trained by" not in table([[Measured("r", "ring", "vae", 0, 1, 1.0, "", 16, 0, {})]])
 
 
 def test_the_interval_is_student_s():

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 import torch
 
-from train import records
+from train import records, report
 from train.contest import Row
 from train.records import RecordError
 
@@ -38,3 +38,14 @@ def test_results_of_another_kind_are_a_sentence(tmp_path):
     records.save(tmp_path / "a.json", "evaluate", {"a": 1}, torch.device("cpu"))
     with pytest.raises(RecordError, match="does not fit"):
         records.load(tmp_path / "a.json").as_type(list[Row])
+
+
+def test_what_a_person_says_of_a_record_lies_beside_it(tmp_path):
+    records.save(tmp_path / "a.json", "faults", {"kills": 1}, torch.device("cpu"))
+    assert records.load(tmp_path / "a.json").note == ""
+    (tmp_path / "a.md").write_text("Seed 0 alone: é.\n", encoding="utf-8")
+    record = records.load(tmp_path / "a.json")
+    assert record.note == "Seed 0 alone: é."
+    assert report.render(record).endswith("| 1 |\n\nSeed 0 alone: é.\n")
+    records.write(tmp_path / "b.json", record)
+    assert (tmp_path / "b.json").read_bytes() == (tmp_path / "a.json").read_bytes()
