@@ -301,13 +301,13 @@ def table(
     names = dict.fromkeys(name for group in groups for m in group for name in m.values)
     others = [published(group[0].data, group[0].method) for group in groups]
     columns = dict.fromkeys(name for other in others for name in other)
-    header = ["data", "method", "seeds", "iterations", "minutes", *names, "images", *columns]
+    header = ["data", "method", "seeds", "iterations", "minutes", *names, "examples", *columns]
     rows = [header, ["---"] * len(header)]
     for group, other in zip(groups, others, strict=True):
         first = group[0]
-        images = f"{first.n_test:,} reconstructed"
+        examples = f"{first.n_test:,} reconstructed"
         if first.n_samples:
-            images += f", {first.n_samples:,} sampled"
+            examples += f", {first.n_samples:,} sampled"
         rows.append(
             [
                 first.data,
@@ -316,7 +316,7 @@ def table(
                 with_interval([m.iterations for m in group]),
                 with_interval([m.minutes for m in group]),
                 *(_cell(group, name) for name in names),
-                images,
+                examples,
                 *(other.get(name, "") for name in columns),
             ]
         )

@@ -24,7 +24,7 @@ PAGE = Path(__file__).parent / "RESULTS.md"
 _INTRODUCTION = """# Results
 
 Written by `python -m train.report` from the files in `train/results/`. Above each table stand the
-command that measured it, the day and the machine; seeds, budget and images are in its columns.
+command that measured it, the day and the machine; seeds, budget and examples are in its columns.
 ± is the half width of a 95 % interval over seeds. "(published)" is what Pang et al. 2020 report.
 """
 

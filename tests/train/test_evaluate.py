@@ -61,7 +61,7 @@ def test_each_method_is_a_row_with_its_costs(train, extractor, tmp_path):
     assert [row["gradients per sample"] for row in rows] == ["3", "0", "0", "2"]
     assert [row["test MSE, by Langevin"] != "" for row in rows] == [False, True, True, True]
     assert all(float(row["Fréchet distance (features: untrained)"]) > 0 for row in rows)
-    assert all(row["images"] == "16 reconstructed, 30 sampled" for row in rows)
+    assert all(row["examples"] == "16 reconstructed, 30 sampled" for row in rows)
     written = records.load(tmp_path / "all.json").as_type(list[list[Measured]])
     assert table(written) == text
 

@@ -108,6 +108,9 @@ def test_a_finished_run_is_trained_for_longer(command, tmp_path):
     assert "5 iterations to go" in text
     rows = list(csv.DictReader((tmp_path / "runs/ring/metrics.csv").read_text().splitlines()))
     assert [row["step"] for row in rows] == ["2", "4", "5", "6", "8", "10"]
+    _, card = lebm.load(RunDir(tmp_path / "runs/ring").checkpoints()[-1])
+    assert card.facts["command"].endswith(" && python -m train resume runs/ring --epochs 2")
+    assert card.facts["command"].startswith("python -m train ring ")
 
 
 def test_a_finished_run_has_nothing_to_go_on_with(command, tmp_path):

@@ -24,7 +24,7 @@ def test_seeds_are_a_row_and_published_numbers_have_their_own_columns(tmp_path):
     records.save(tmp_path / "a.json", "evaluate", [*groups, [measured("sri", 0, 5.0)]], CPU)
     assert report.main(tmp_path, tmp_path / "page.md") == 0
     page = (tmp_path / "page.md").read_text()
-    assert "| test MSE | images | test MSE (published) | FID (published) |" in page
+    assert "| test MSE | examples | test MSE (published) | FID (published) |" in page
     assert "| 2 ± 2.5 | 16 reconstructed | 0.02 | 70.15 |" in page
     assert "| 5 | 16 reconstructed |  |  |" in page
     assert str(records.load(tmp_path / "a.json")) in page
