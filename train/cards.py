@@ -54,6 +54,7 @@ def run_card(
     facts: dict[str, str | int | float],
     evaluated: dict[str, float],
     prior_sampler: LangevinConfig,
+    reconstruction_sampler: LangevinConfig,
 ) -> ModelCard:
     """The card of a run's checkpoint.
 
@@ -63,6 +64,7 @@ def run_card(
         facts: what trainer and method know: command, iterations, hardware, chains and so on.
         evaluated: the row of evaluation.csv.
         prior_sampler: the chain to sample the model's prior with.
+        reconstruction_sampler: the posterior chain from p_0 noise.
     """
     optimizer = config.optimizer
     settings: dict[str, str | int | float] = {
@@ -85,7 +87,7 @@ def run_card(
         name=name,
         prior_sampler=prior_sampler,
         posterior_sampler=config.posterior_sampler,
-        reconstruction_sampler=config.reconstruction,
+        reconstruction_sampler=reconstruction_sampler,
         facts=settings | facts | results,
     )
 

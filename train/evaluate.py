@@ -189,7 +189,7 @@ def _measure(trainer: Trainer, options: Options, extractor: features.Features | 
         values = text_metrics.measure(
             trainer.method,
             trainer.dataset,
-            trainer.config.reconstruction,
+            trainer.method.reconstruction_sampler(),
             n_test=n_test,
             n_samples=n_samples,
             greedy=options.greedy,

@@ -283,6 +283,7 @@ class Trainer:
             },
             evaluated=row,
             prior_sampler=self.method.prior_sampler(),
+            reconstruction_sampler=self.method.reconstruction_sampler(),
         )
         checkpoint.save(self.run.checkpoint_path(self.step), self.model, card)
         self.run.save_state(self.state_dict())

@@ -131,6 +131,10 @@ class Method(ABC):
         """The prior chain that the model's card recommends."""
         return self.config.prior_sampler
 
+    def reconstruction_sampler(self) -> LangevinConfig:
+        """The posterior chain from p_0 noise that the model's card recommends."""
+        return self.config.reconstruction
+
     def facts(self) -> dict[str, str | int | float]:
         """What the model's card says of this method: label -> value."""
         return {

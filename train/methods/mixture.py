@@ -57,8 +57,15 @@ class MixtureAutoencoder(Autoencoder):
 
     def prior_sampler(self) -> LangevinConfig:
         """The run's, with a step that the narrowest Gaussian of the mixture allows."""
-        given = self.config.prior_sampler
-        stable = max(self.mixture.least_variance, math.ulp(1.0))  # s = σ² is half the limit
+        return self._stable(self.config.prior_sampler, 1.0)  # s = σ² is half the limit
+
+    def reconstruction_sampler(self) -> LangevinConfig:
+        """The run's, with a step that leaves the likelihood room beside the narrowest Gaussian."""
+        return self._stable(self.config.reconstruction, 0.5)
+
+    def _stable(self, given: LangevinConfig, share: float) -> LangevinConfig:
+        """A chain whose step is at most this share of the smallest variance."""
+        stable = max(share * self.mixture.least_variance, math.ulp(1.0))
         return replace(given, step_size=min(given.step_size, stable))
 
 
