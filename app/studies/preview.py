@@ -8,13 +8,15 @@ from functools import lru_cache
 import numpy as np
 
 from app.studies.chain_run import decode
+from app.studies.sentence_chains import read
 from lebm import langevin, zoo
 from lebm.checkpoint import ModelCard
 from lebm.noise import ChainNoise
 from train.evaluation import EVALUATED
 
 TEST_MSE = f"test MSE (first {EVALUATED})"  # the fact's name on a card
-_PICTURES, _POINTS = 64, 1000
+TEST_NLL = "−log p(x|z) of test sentences, nats"  # likewise
+_SAMPLES = {"images": 64, "points": 1000, "text": 12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,11 @@ class Preview:
 
     Attributes:
         card: where the model comes from.
-        examples: uint8 `(n, h, w, c)`, or points `(n, 2)`.
+        examples: uint8 `(n, h, w, c)`, points `(n, 2)`, or n sentences.
     """
 
     card: ModelCard
-    examples: np.ndarray
+    examples: np.ndarray | list[str]
 
 
 @lru_cache(maxsize=8)
@@ -35,9 +37,10 @@ def of_zoo(name: str) -> Preview:
     """Of a model of the zoo, by chains as long as those it was trained with."""
     model, card = zoo.load_model(name)
     density = model.prior_density()
-    n = _POINTS if len(model.config.data_shape) == 1 else _PICTURES
-    noise = ChainNoise(0, range(n), model.config.latent_dim)
+    kind = model.config.kind
+    noise = ChainNoise(0, range(_SAMPLES[kind]), model.config.latent_dim)
     chain = langevin.run(
         density, langevin.init(density, noise.at(0)), card.prior_sampler, noise=noise
     )
-    return Preview(card, decode(model, chain.z[-1:])[0])
+    end = chain.z[-1:]
+    return Preview(card, read(model, end[0]) if kind == "text" else decode(model, end)[0])

@@ -159,17 +159,25 @@ def _show_expected(preset: str) -> None:
         st.info("No model of this preset comes along: yours will be the first.")
         return
     shown = preview.of_zoo(preset)
-    facts = shown.card.facts
+    facts, examples = shown.card.facts, shown.examples
+    spoken = isinstance(examples, list)
+    quality = (
+        f"its test sentences cost {facts[preview.TEST_NLL]:.1f} nats each, given their z"
+        if spoken
+        else f"its test reconstructions miss by {facts[preview.TEST_MSE]:.4f} (mean squared error)"
+    )
     st.markdown(
         f"**What to expect.** The zoo's model of this preset took {facts['iterations']:,} "
-        f"iterations, {facts['minutes']:g} minutes on {facts['hardware']}; its test "
-        f"reconstructions miss by {facts[preview.TEST_MSE]:.4f} (mean squared error)."
+        f"iterations, {facts['minutes']:g} minutes on {facts['hardware']}; {quality}."
     )
-    if shown.examples.ndim == 4:
+    caption = "Fresh samples of its prior, decoded"
+    if spoken:
+        st.caption(caption)
+        st.code("\n".join(examples), None, wrap_lines=True)
+    elif examples.ndim == 4:
         gap = ((0, 0), (1, 1), (1, 1), (0, 0))
-        grid = mosaic(np.pad(shown.examples, gap, constant_values=96), 8)
-        caption = "Fresh samples of its prior, decoded"
+        grid = mosaic(np.pad(examples, gap, constant_values=96), 8)
         st.image(np.squeeze(grid, -1) if grid.shape[-1] == 1 else grid, caption, width="stretch")
     else:
-        groups = {"samples of its prior, decoded": (shown.examples, figures.TILTED)}
+        groups = {"samples of its prior, decoded": (examples, figures.TILTED)}
         st.plotly_chart(figures.points(groups), key="expected")
