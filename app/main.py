@@ -57,6 +57,9 @@ if (!window.lebmHistory) {
 </script>"""
 
 st.set_page_config(page_title="Latent EBM explorer", page_icon="⛰️", layout="wide")
-st.html("<style>.stMainBlockContainer { padding-top: 2.5rem; }</style>")
+st.html("""<style>
+.stMainBlockContainer { padding-top: 2.5rem; }
+[data-testid="stTopNavLink"]:focus-visible { outline: 2px solid; }  /* Streamlit's is too faint */
+</style>""")
 st.html(_BACK_LEADS_TO_THE_PAGE_BEFORE, unsafe_allow_javascript=True)
 st.navigation([_page(name, title) for name, title in _PAGES.items()], position="top").run()

@@ -79,3 +79,24 @@ def test_back_leads_to_the_page_before_as_it_was(open_page: Callable[..., Any]) 
     page.go_back()
     page.wait_for_selector('output.counter[data-step="8"]')
     page.wait_for_url(re.compile(r"/\?(?=.*model=digits)(?=.*K=9)(?=.*step=8)"))
+
+
+def test_the_keyboard_alone_turns_pages_and_steps_chains(open_page: Callable[..., Any]) -> None:
+    page = open_page("?model=digits&n=4&K=9")
+    link = page.get_by_test_id("stTopNavLink").filter(has_text="Compare")
+    _tab_to(page, link)
+    assert link.evaluate("link => getComputedStyle(link).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    page.get_by_text("B is the same with").wait_for()
+    page.wait_for_selector('output.counter[data-step="9"]')
+    _tab_to(page, page.locator("section.player"))
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url("**step=8**")
+
+
+def _tab_to(page: Any, goal: Any) -> None:
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if goal.evaluate("goal => goal.matches(':focus')"):
+            return
+    raise AssertionError("the keyboard does not come there")
