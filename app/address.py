@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 
 def number(name: str, default: int) -> int:
@@ -15,15 +17,20 @@ def number(name: str, default: int) -> int:
 
 
 def write(values: Mapping[str, object]) -> None:
-    """Have the address say these; None and an empty text are left out of it."""
+    """Have the address say these; None and an empty text are left out of it.
+
+    A name that a control still holds is left as it is: one that is not drawn any more, since
+    another model needs another page, lets go of it when this run of the script ends.
+    """
     for name, value in values.items():
         text = "" if value is None else str(value)
         if text == st.query_params.get(name, ""):
             continue
-        if text:
-            st.query_params[name] = text
-        else:
-            del st.query_params[name]
+        with suppress(StreamlitAPIException):
+            if text:
+                st.query_params[name] = text
+            else:
+                del st.query_params[name]
 
 
 def drop_infinite() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cache
+from app import address, cache
 from app.models import ModelEntry
 from app.sidebar import plain
 from app.studies import own_sentence
@@ -26,7 +26,7 @@ def pick_sentence(entry: ModelEntry, model: LatentEBM) -> Example | None:
             ["Data", _TYPED],
             default="Data",
             required=True,
-            key="from",
+            key="words_from",
             bind="query-params",
             on_change=_begin_with_the_data,
             args=(entry, model),
@@ -68,11 +68,12 @@ def type_sentence(model: LatentEBM, label: str, key: str) -> Example | None:
 
 def _begin_with_the_data(entry: ModelEntry, model: LatentEBM) -> None:
     """Whoever turns to typing finds the sentence that was shown, to change it."""
-    if st.session_state.get("from") == _TYPED and not st.session_state.get("typed"):
+    if st.session_state.get("words_from") == _TYPED and not st.session_state.get("typed"):
         known = cache.examples(entry).example(int(st.session_state.get("i", 0)))
         (text,), (length,) = _spelled(model, known), model.config.data_shape
         kept = " ".join(text.split()[: length - 1])  # a sample may never have come to an end
-        st.session_state["typed"] = st.query_params["typed"] = kept
+        st.session_state["typed"] = kept
+        address.write({"typed": kept})
 
 
 def _from_data(entry: ModelEntry, model: LatentEBM) -> Example:

@@ -213,7 +213,7 @@ def _choose_view(chains: Trajectory, terms: list[str]) -> tuple[int, int, str]:
     quantity = right.selectbox(
         "Curve",
         [*terms, "−log p(x, z)"],
-        key="of",
+        key="term",
         bind="query-params",
         help="What the chart shows, in nats. −log p(x, z) is the sum of the other three.",
     )

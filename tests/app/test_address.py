@@ -14,6 +14,14 @@ WRITE = """
 from app import address
 address.write({"step": 5, "fork": None, "before": "", "curve": "energy"})
 """
+BOUND = """
+import streamlit as st
+from app import address
+if not st.checkbox("Pictures"):
+    st.slider("Step", 0, 10, 3, key="step", bind="query-params")
+else:
+    address.write({"step": 5, "chain": 2})
+"""
 ENDLESS = """
 import streamlit as st
 from app import address
@@ -38,6 +46,17 @@ def test_what_is_empty_is_left_out() -> None:
     page.run()
     assert not page.exception
     assert dict(page.query_params) == {"step": "5", "curve": "energy"}
+
+
+def test_a_control_that_goes_keeps_its_name_for_one_run_and_breaks_nothing() -> None:
+    page = AppTest.from_string(BOUND)
+    page.query_params["step"] = "7"
+    page.run()
+    page.checkbox[0].check().run()
+    assert not page.exception
+    assert page.query_params["chain"] == "2"
+    page.run()
+    assert page.query_params["step"] == "5"
 
 
 @pytest.mark.parametrize("text", ["inf", "-Infinity", "1e400"])

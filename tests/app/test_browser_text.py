@@ -41,7 +41,7 @@ def test_a_typed_sentence_is_explained_and_stepped(open_page: Callable[..., Any]
     page.wait_for_selector(IDLE)
     address = _address(page)
     assert address["typed"] == "The zebra served two cakes."
-    assert (address["from"], address["step"]) == ("Typed", "59")
+    assert (address["words_from"], address["step"]) == ("Typed", "59")
     said = page.locator(".st-key-step-shown").inner_text()
     page.reload()
     page.get_by_text("Restart 0, step 59").wait_for()
@@ -51,7 +51,7 @@ def test_a_typed_sentence_is_explained_and_stepped(open_page: Callable[..., Any]
 def test_what_cannot_be_read_is_one_sentence_and_html_stays_text(
     open_page: Callable[..., Any],
 ) -> None:
-    page = open_page("posterior?model=text&from=Typed", wait_for=".st-key-typed")
+    page = open_page("posterior?model=text&words_from=Typed", wait_for=".st-key-typed")
     page.get_by_text("Type a sentence: words with spaces").wait_for()
     _type(page, "typed", "the " * 30)
     page.get_by_text("the model takes at most 19").wait_for()

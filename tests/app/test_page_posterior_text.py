@@ -46,9 +46,9 @@ def _chains(page: AppTest) -> Trajectory:
 
 
 def _type(page: AppTest, text: str) -> None:
-    page.query_params.update({"from": "Typed", "typed": text})
+    page.query_params.update({"words_from": "Typed", "typed": text})
     page.run()
-    page.segmented_control(key="from").set_value("Typed").run()
+    page.segmented_control(key="words_from").set_value("Typed").run()
     page.text_input(key="typed").set_value(text).run()
     assert not page.exception
 
@@ -86,7 +86,7 @@ def test_a_typed_sentence_gives_the_chains_of_the_picked_one(page: AppTest) -> N
 def test_typing_begins_with_the_sentence_that_was_shown(page: AppTest) -> None:
     page.query_params["i"] = "2"
     _chains(page)
-    page.segmented_control(key="from").set_value("Typed").run()
+    page.segmented_control(key="words_from").set_value("Typed").run()
     assert page.text_input(key="typed").value == "the butcher forgot to serve many pies ."
 
 
@@ -141,8 +141,13 @@ def test_a_hostile_address_is_only_words(page: AppTest, hostile: str) -> None:
 
 
 def test_the_address_sets_sentence_step_and_restart(page: AppTest) -> None:
-    address = {"from": "Typed", "typed": "the doors were checked .", "step": "7", "chain": "3"}
-    page.query_params.update(address | {"K1": "12", "n1": "4", "of": "½‖z‖²"})
+    address = {
+        "words_from": "Typed",
+        "typed": "the doors were checked .",
+        "step": "7",
+        "chain": "3",
+    }
+    page.query_params.update(address | {"K1": "12", "n1": "4", "term": "½‖z‖²"})
     chains = _chains(page)
     assert chains.z.shape == (13, 4, 16)
     assert page.slider(key="step").value == 7
@@ -156,7 +161,19 @@ def test_the_address_sets_sentence_step_and_restart(page: AppTest) -> None:
 
 
 def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
-    for name in ("K1", "n1", "T1", "s1", "seed", "step", "chain", "of", "i", "from", "typed"):
+    for name in (
+        "K1",
+        "n1",
+        "T1",
+        "s1",
+        "seed",
+        "step",
+        "chain",
+        "term",
+        "i",
+        "words_from",
+        "typed",
+    ):
         page.query_params[name] = "../../etc/passwd"
     assert _chains(page).z.shape[:2] == (61, 9)
     assert not page.error

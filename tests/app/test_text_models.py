@@ -27,13 +27,28 @@ def test_a_run_whose_sentences_are_not_here_is_read_in_its_own(
     page.query_params.update({"model": "runs/text", "b": "posterior of example"})
     page.run()
     for view in ("Plane", "Paths", "Directions") if name == "landscape" else ("Typed", "Data"):
-        page.segmented_control(key="show" if name == "landscape" else "from").set_value(view).run()
+        page.segmented_control(key="show" if name == "landscape" else "words_from").set_value(
+            view
+        ).run()
         assert not page.exception
         assert not page.error
     shown = "\n".join(each.value for each in page.markdown)
     assert "[sleeps](x)" not in shown
     if name == "posterior":
         assert any("decoded samples of the model itself" in c.value for c in page.caption)
+
+
+@pytest.mark.parametrize("name", ["chains", "posterior", "landscape", "tilted_prior"])
+def test_a_person_turns_to_pictures_and_back(name: str, page_of: Callable[[str], AppTest]) -> None:
+    page = page_of(name)
+    page.query_params.update({"model": "text", "step": "7", "chain": "3"})
+    page.run()
+    if name in ("chains", "posterior"):
+        page.slider(key="step").set_value(9).run()
+    for model in ("digits", "text", "digits"):
+        page.sidebar.selectbox(key="model").set_value(model).run()
+        assert not page.exception
+        assert not page.error
 
 
 def test_chains_are_read(page_of: Callable[[str], AppTest], save_run: Callable) -> None:
