@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.pictures import picture
-from app.figures.style import FOLLOWED, GAUSSIAN, TILTED, titled
+from app.figures.style import DATA, FOLLOWED, GAUSSIAN, TILTED, titled
 from train.pictures import mosaic
 
 #: Paths between two points, told apart by colour and dash.
@@ -87,7 +87,8 @@ def along(
         legend={"y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"},
     )
     for place, name in marks.items():
-        figure.add_vline(x=place, line_dash="dash", line_width=1, annotation_text=name)
+        line = {"dash": "dash", "width": 1, "color": DATA}
+        figure.add_vline(x=place, line=line, annotation_text=name)
     return figure
 
 

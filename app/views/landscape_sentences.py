@@ -61,7 +61,10 @@ def show_point(model: LatentEBM, found: Plane, point: Point, names: list[str]) -
         shares = words_shared(model, said, there_said)
         for name, there, share in zip(names, there_said, shares, strict=True):
             st.markdown(f"Near {name}: " + line(compared(said, there), f"{share:.0%} of the words"))
-    st.caption("Near A, B and C, words that z does not say are orange.")
+    st.caption(
+        "Near A, B and C, words that z does not say are orange. The map shows how many of z's "
+        "words each place says: point at one to read it."
+    )
 
 
 def map_of_words(
