@@ -50,3 +50,8 @@ def keep(page: str) -> None:
     state = st.session_state
     values = {key: state[key] for key in _SHARED.get(page, ()) if key in state}
     state[_KEPT] = state.get(_KEPT, {}) | values
+
+
+def kept(key: str) -> object:
+    """What this control was last set to on a page that has it; "" before that."""
+    return st.session_state.get(_KEPT, {}).get(key, "")

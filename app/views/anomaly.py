@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app import cache
+from app import cache, carry
 from app.figures import anomaly as figures
 from app.models import list_models, runs_folder
 from app.sidebar import plain
@@ -60,7 +60,7 @@ def page() -> None:
 
 def _say_if_sentences() -> None:
     """Where a person comes along with a model of sentences, why it is not here."""
-    wanted = st.session_state.get("model") or st.query_params.get("model", "")
+    wanted = st.query_params.get("model") or str(carry.kept("model"))
     entry = list_models(runs_folder(), wanted).get(wanted)
     try:
         is_text = entry is not None and cache.model(entry)[0].config.kind == "text"

@@ -148,11 +148,15 @@ def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
     assert "different sentences" in _shown(page)
 
 
+@pytest.mark.parametrize("by_address", [True, False])
 def test_anomaly_says_in_one_sentence_that_sentences_have_no_classes(
-    page_of: Callable[[str], AppTest],
+    page_of: Callable[[str], AppTest], by_address: bool
 ) -> None:
     page = page_of("anomaly")
-    page.query_params["model"] = "text"
+    if by_address:
+        page.query_params["model"] = "text"
+    else:  # as it was chosen on the page before
+        page.session_state["carry.kept"] = {"model": "text"}
     page.run()
     assert not page.exception
     (told,) = [each.value for each in page.info if "no classes to hold out" in each.value]
