@@ -178,7 +178,7 @@ def prior_gain(
 
     Returns:
         The judge's perplexity of both, and Student's t of the paired gain in nats a word: above
-        3.3, chance explains it once in 1,000.
+        3.3, chance explains it once in 1,000. Where the prior is the noise, the perplexity alone.
     """
     noise = method.model.prior.sample_base(n, generator=generator)
     end = method.sample_prior(noise, generator=generator)
@@ -186,10 +186,12 @@ def prior_gain(
         torch.cat([method.model.generate(rows).cpu() for rows in z.split(_BATCH)])
         for z in (noise, end)
     )
+    found = {"greedy FPPL": perplexity(judge, after)}
+    if torch.equal(before, after):
+        return found
     gain = (word_nll(judge, before) - word_nll(judge, after)).double()
-    return {
+    return found | {
         "greedy FPPL of N(0, I)": perplexity(judge, before),
-        "greedy FPPL": perplexity(judge, after),
         "t of the gain": float(gain.mean() / gain.std() * n**0.5),
     }
 

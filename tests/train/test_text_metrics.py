@@ -105,6 +105,7 @@ def test_a_prior_that_is_worth_something_has_a_large_t(rng):
     gained = text_metrics.prior_gain(_Speaker(0.9), judge, 200, generator=rng)
     assert gained["greedy FPPL"] < gained["greedy FPPL of N(0, I)"]
     assert gained["t of the gain"] > 10
+    assert set(text_metrics.prior_gain(_Speaker(0.0), judge, 200, generator=rng)) == {"greedy FPPL"}
 
 
 def test_runs_on_sentences_are_measured(start, make_config, sentences, tmp_path, monkeypatch):
