@@ -39,7 +39,6 @@ for _ in range({updates}):
     adam.step()
 """
 _RATES, _LENGTHS = (0.001, 0.003, 0.01), (5, 20, 80)
-_SEEN = "learn.seen"
 
 
 def draw() -> str:
@@ -70,7 +69,9 @@ def draw() -> str:
     with right:
         number = step_slider(most, most, "Updates", "updates")
 
-    @st.fragment(run_every=0.5 if job.running else None)
+    watched = job.running
+
+    @st.fragment(run_every=0.5 if watched else None)
     def watch() -> None:
         job.watch()
         if job.running:
@@ -79,11 +80,11 @@ def draw() -> str:
             st.error(f"The updates stopped: {job.error}")
         if job.latest is not None and job.latest.updates:
             _show(job.latest, number, aggregate)
-        if not job.running and st.session_state.get(_SEEN) != id(job):
-            st.session_state[_SEEN] = id(job)
+        if watched and not job.running:
             st.rerun()  # once more, without polling
 
-    watch()
+    with st.container():  # which keeps the place of what follows
+        watch()
     return _CODE.format(rate=rate, n_steps=n_steps, updates=number)
 
 

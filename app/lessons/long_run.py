@@ -24,7 +24,7 @@ chain = langevin.run(density, state, config, noise=noise, kernel=kernel, thin=10
 late = chain.energy[chain.steps >= 500].mean()
 """
 _STEP_SIZES = (0.01, 0.03, 0.1)
-_SEEN, _BURN_IN = "long.seen", 500
+_BURN_IN = 500
 
 
 def draw() -> str:
@@ -54,7 +54,9 @@ def draw() -> str:
     with right:
         step = step_slider(most, most, key="long_k", stride=stride)
 
-    @st.fragment(run_every=0.5 if job.running else None)
+    watched = job.running
+
+    @st.fragment(run_every=0.5 if watched else None)
     def watch() -> None:
         job.watch()
         if job.running:
@@ -63,11 +65,11 @@ def draw() -> str:
             st.error(f"The chain could not go on: {job.error}")
         if job.latest is not None:
             _show(job.latest, step, adjusted)
-        if not job.running and st.session_state.get(_SEEN) != id(job):
-            st.session_state[_SEEN] = id(job)
+        if watched and not job.running:
             st.rerun()  # once more, without polling
 
-    watch()
+    with st.container():  # which keeps the place of what follows
+        watch()
     kernel = "mala.adjusted(noise)" if adjusted else "None"
     return _CODE.format(step_size=step_size, kernel=kernel)
 

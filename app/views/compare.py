@@ -268,7 +268,9 @@ def _show_numbers(a: Side, b: Side) -> None:
 
 
 def _watch(job: Job[dict[str, Numbers]]) -> None:
-    @st.fragment(run_every=0.5 if job.running else None)
+    watched = job.running
+
+    @st.fragment(run_every=0.5 if watched else None)
     def show() -> None:
         job.watch()
         running = job.running
@@ -280,8 +282,7 @@ def _watch(job: Job[dict[str, Numbers]]) -> None:
         if job.latest is not None:
             st.dataframe(compare.numbers_table(job.latest), hide_index=True)
             st.caption(compare.NUMBERS_HELP)
-        if not running and st.session_state.get("compare.seen") != id(job):
-            st.session_state["compare.seen"] = id(job)
+        if watched and not running:
             st.rerun()  # once more, without polling
 
     show()

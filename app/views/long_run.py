@@ -23,7 +23,6 @@ from lebm.model import LatentEBM
 from train.pictures import mosaic
 
 _SHOWN_CHAINS = 12
-_SEEN = "long_run.seen"
 _LENGTH = Length("Steps", "long", 1, 20_000, 500, "Figure 4 of the paper shows 2,500.", 2_500)
 _EXPLAINED = {
     "steady": "Long chains stay where short ones ended: no sign that the short run leaves the "
@@ -80,8 +79,9 @@ def _start(
 
 def _watch(job_id: str, job: Job[LongRun], entry: ModelEntry, settings: ChainSettings) -> None:
     """Show the job, twice a second while it runs."""
+    watched = job.running
 
-    @st.fragment(run_every=0.5 if job.running else None)
+    @st.fragment(run_every=0.5 if watched else None)
     def show() -> None:
         job.watch()
         running = job.running
@@ -94,18 +94,18 @@ def _watch(job_id: str, job: Job[LongRun], entry: ModelEntry, settings: ChainSet
             st.error(f"The chain could not go on: {job.error}")
         if job.latest is not None:
             _show(job.latest)
-        if not running and st.session_state.get(_SEEN) != id(job):
-            st.session_state[_SEEN] = id(job)
+        if watched and not running:
             st.rerun()  # once more, without polling
         if job.cancelled.is_set() and st.button("Run again from the start"):
             cache.jobs().forget(job_id)
             st.rerun()
 
-    running = job.running
-    show()
-    if not running and job.latest is not None:
-        # Not within the fragment: where one fragment holds another and is drawn anew before its
-        # messages have left, Streamlit keeps the inner one's and the page breaks.
+    # Where a fragment is drawn anew before its messages have left, Streamlit drops them. Without a
+    # container of the page's own around it, what follows would then move into its place; and of
+    # a fragment within it, only the messages would be kept.
+    with st.container():
+        show()
+    if not watched and job.latest is not None:
         _offer(job.latest, entry, settings)
 
 

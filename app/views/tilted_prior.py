@@ -56,7 +56,8 @@ def _watch(job: Job[TiltView], running: bool, drawn: TiltView | None) -> None:
         if (job.running, job.latest) != st.session_state[_DRAWN]:
             st.rerun()
 
-    progress()
+    with st.container():  # which keeps the place of what follows; see `long_run._watch`
+        progress()
 
 
 def _doing(view: TiltView | None) -> str:
@@ -160,6 +161,7 @@ def _watch_umap(job: Job[Projection]) -> None:
         elif running:
             st.rerun()  # with what was fitted, and without polling
 
-    progress()
+    with st.container():
+        progress()
     if job.error:
         st.error(f"UMAP could not be fitted: {job.error}")

@@ -51,6 +51,14 @@ def test_every_zoo_model_opens(app: AppTest, name: str) -> None:
     assert run.settings.step_size == card.prior_sampler.step_size
 
 
+def test_the_zoos_sentences_open(app: AppTest) -> None:
+    app.query_params["model"] = "text"
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert len(app.dataframe[0].value["sentence"]) == 16
+
+
 def test_settings_change_the_chain(app: AppTest) -> None:
     before = _run(app.run())
     app.sidebar.number_input(key="seed").set_value(5)
