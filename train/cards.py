@@ -127,7 +127,10 @@ def table(cards: dict[str, ModelCard]) -> str:
     rows = [
         ["", *cards],
         ["---"] * (len(cards) + 1),
-        *([fact, *(_shown(card.facts.get(fact, "")) for card in cards.values())] for fact in facts),
+        *(
+            [_shown(fact), *(_shown(card.facts.get(fact, "")) for card in cards.values())]
+            for fact in facts
+        ),
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

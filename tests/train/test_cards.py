@@ -26,13 +26,13 @@ def files(tmp_path):
 
 
 def test_a_table_has_a_column_a_model_and_a_row_a_fact():
-    text = table({"a": card(seed=1, iterations=12_000), "b": card(seed=2, data="x|y")})
+    text = table({"a": card(seed=1, iterations=12_000), "b": card(seed=2, **{"log p(x|z)": "x|y"})})
     assert text.splitlines() == [
         "|  | a | b |",
         "| --- | --- | --- |",
         "| seed | 1 | 2 |",
         "| iterations | 12,000 |  |",
-        "| data |  | x\\|y |",
+        "| log p(x\\|z) |  | x\\|y |",
     ]
 
 
