@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from explorer import IDLE
@@ -13,8 +12,10 @@ from explorer import IDLE
 TYPED = "posterior of a typed sentence"
 
 
-def _address(page: Any) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+def _wait_for_address(page: Any, **said: str) -> None:
+    """Wait until the address says these; it changes a moment after the page."""
+    says = "([name, text]) => new RegExp(text).test(new URLSearchParams(location.search).get(name))"
+    page.wait_for_function(f"(said) => Object.entries(said).every({says})", arg=said)
 
 
 def _type(page: Any, key: str, text: str) -> None:
@@ -30,7 +31,7 @@ def test_a_typed_sentence_is_explained_and_stepped(open_page: Callable[..., Any]
     page.get_by_text("Typed", exact=True).click()
     page.locator(".st-key-typed input").wait_for()
     assert page.locator(".st-key-typed input").input_value().startswith("every day , the farmer")
-    page.wait_for_url(re.compile(r"typed=every\+day"))
+    _wait_for_address(page, typed="^every day")
     _type(page, "typed", "The zebra served two cakes.")
     page.get_by_text("zebra → <unk>").wait_for()
     page.get_by_text("Restart 0, step 60").wait_for()
@@ -38,10 +39,7 @@ def test_a_typed_sentence_is_explained_and_stepped(open_page: Callable[..., Any]
     slider.focus()
     slider.press("ArrowLeft")
     page.get_by_text("Restart 0, step 59").wait_for()
-    page.wait_for_selector(IDLE)
-    address = _address(page)
-    assert address["typed"] == "The zebra served two cakes."
-    assert (address["words_from"], address["step"]) == ("Typed", "59")
+    _wait_for_address(page, typed="^The zebra served two cakes.$", words_from="Typed", step="59")
     said = page.locator(".st-key-step-shown").inner_text()
     page.reload()
     page.get_by_text("Restart 0, step 59").wait_for()
@@ -68,8 +66,7 @@ def test_a_path_between_two_typed_sentences(open_page: Callable[..., Any]) -> No
     lists.nth(2).wait_for()
     assert lists.count() == 3
     page.get_by_text("Three ways from A to B").first.wait_for()
-    page.wait_for_selector(IDLE)
-    assert _address(page)["bt"] == "the cook baked two cakes ."
+    _wait_for_address(page, bt="^the cook baked two cakes .$")
 
 
 def test_a_click_into_the_plane_reads_the_sentence_there(open_page: Callable[..., Any]) -> None:
@@ -81,7 +78,7 @@ def test_a_click_into_the_plane_reads_the_sentence_there(open_page: Callable[...
     page.wait_for_function(
         "(before) => document.querySelector('.st-key-selected').innerText !== before", arg=before
     )
-    assert {"u", "v"} <= _address(page).keys()
+    _wait_for_address(page, u=r"\d", v=r"\d")
 
 
 @pytest.mark.parametrize("query", ["posterior?model=text", "landscape?model=text&show=Paths"])
