@@ -30,8 +30,6 @@ def pick_model(
     side: str = "",
     where: DeltaGenerator | None = None,
     chain: Chain | None = None,
-    *,
-    sentences: bool = False,
 ) -> Chosen | None:
     """The chosen model; None, with a sentence on the page, if it cannot be opened.
 
@@ -41,7 +39,6 @@ def pick_model(
         where: a container for the control; None is the sidebar.
         chain: the one of its chains whose steps and step size the page starts from; None is
             the prior's.
-        sentences: whether the page can show models of sentences.
     """
     key = f"model{side}"
     if _OPENED not in st.session_state:
@@ -66,21 +63,20 @@ def pick_model(
         st.caption(entries[chosen].note)
         if not side:
             _open_your_own(opened, chosen)
-    loaded = _load(entries[chosen], sentences)
+    loaded = _load(entries[chosen])
     if loaded is not None and not side:
         follow_model(chosen, loaded[2], chain or PRIOR)
     return loaded
 
 
-def _load(entry: ModelEntry, sentences: bool) -> Chosen | None:
+def _load(entry: ModelEntry) -> Chosen | None:
     """The model, if it can be opened and drawn; else a sentence stands on the page."""
     try:
         model, card = cache.model(entry)
     except CheckpointError as error:
         st.error(plain(str(error)))
         return None
-    spoken = sentences and model.config.kind == "text"
-    if not spoken and (reason := undrawable(model)) is not None:
+    if (reason := undrawable(model)) is not None:
         st.error(f"{plain(entry.id)} cannot be shown: {reason}.")
         return None
     return entry, model, card

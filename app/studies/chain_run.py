@@ -262,11 +262,10 @@ def chain_id(entry: ModelEntry, settings: ChainSettings) -> str:
 
 
 def undrawable(model: LatentEBM) -> str | None:
-    """Why the explorer has no picture of this model; None if it has."""
+    """Why the explorer can neither draw nor read what this model decodes to; None if it can."""
     config = model.config
-    if config.kind == "text":
-        return "its examples are sentences, and this page draws pictures and points"
-    if len(config.data_shape) == 3 or (config.data_shape == (2,) and config.latent_dim == 2):
+    in_plane = config.data_shape == (2,) and config.latent_dim == 2
+    if config.kind in ("images", "text") or in_plane:
         return None
     return (
         f"its examples are points of {config.data_shape[0]} coordinates from {config.latent_dim} "

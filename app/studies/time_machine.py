@@ -159,7 +159,7 @@ def _shade(points: np.ndarray, extent: float) -> np.ndarray:
 def _stage(path: Path, version: int, settings: ChainSettings) -> Stage:
     model, _ = checkpoint.load(path)
     speaks = model.config.kind == "text"
-    if not speaks and (reason := undrawable(model)) is not None:
+    if (reason := undrawable(model)) is not None:
         raise checkpoint.CheckpointError(f"{path.name} cannot be shown: {reason}")
     in_plane, n = model.config.latent_dim == 2, settings.n_chains
     density = model.prior_density()

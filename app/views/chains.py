@@ -42,7 +42,7 @@ def page() -> None:
         "shaken by noise: **z ← z + s ∇log p(z) + √(2s) ε**. As its energy falls, what it "
         "decodes to turns into an example of the data."
     )
-    chosen = pick_model(sentences=True)
+    chosen = pick_model()
     if chosen is None:
         return
     entry, model, card = chosen

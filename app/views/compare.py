@@ -37,7 +37,7 @@ def page() -> None:
         "Two chains side by side, from the **same seeds** and for the **same steps**: what does "
         "one change do? Scrub, play and follow a chain in both at once."
     )
-    chosen = pick_model(sentences=True)
+    chosen = pick_model()
     if chosen is None:
         return
     settings = chain_settings(chosen[2], _LENGTH)
@@ -75,7 +75,7 @@ def _other_side(chosen: Chosen, settings: ChainSettings) -> tuple[Chosen, ChainS
     if question != QUESTIONS[-1]:
         return chosen, compare.asked(question, settings)
     columns = st.columns([2, 1, 1, 1, 1, 1], vertical_alignment="top")
-    other = pick_model("2", columns[0], sentences=True)
+    other = pick_model("2", columns[0])
     return None if other is None else (other, _own_settings(columns[1:], settings))
 
 

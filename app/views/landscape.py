@@ -24,7 +24,7 @@ def page() -> None:
         "½‖z‖² + constant** is small, that is, where samples end up. Cut through it, cross it "
         "from one point to another, and see what it decodes to on the way."
     )
-    chosen = pick_model(sentences=True)
+    chosen = pick_model()
     if chosen is None:
         return
     entry, model, card = chosen

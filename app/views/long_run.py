@@ -41,7 +41,7 @@ def page() -> None:
         "A prior is trained with chains of K₀ steps. Do chains that run far longer stay with "
         "sensible examples, or does the learned density lead them elsewhere?"
     )
-    chosen = pick_model(sentences=True)
+    chosen = pick_model()
     if chosen is None:
         return
     entry, model, card = chosen

@@ -45,7 +45,7 @@ def page() -> None:
         "log p(x|z) + f(z) + log p₀(z) + constant** from Gaussian noise: what they decode to turns "
         "into x. Where they end differently, x has more than one explanation."
     )
-    chosen = pick_model(chain=RECONSTRUCTION, sentences=True)
+    chosen = pick_model(chain=RECONSTRUCTION)
     if chosen is None:
         return
     entry, model, card = chosen

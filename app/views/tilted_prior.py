@@ -27,7 +27,7 @@ def page() -> None:
         "The learned prior is a Gaussian, tilted: **p(z) = exp(λ f(z)) p₀(z) / Z(λ)** with λ = 1. "
         "Move λ from 0, the plain Gaussian, to 1, the model, and beyond."
     )
-    chosen = pick_model(sentences=True)
+    chosen = pick_model()
     if chosen is None:
         return
     entry, model, card = chosen

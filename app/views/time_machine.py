@@ -43,7 +43,7 @@ def page() -> None:
         st.error(str(error))
         return
     speaks = model.config.kind == "text"
-    if not speaks and (reason := undrawable(model)) is not None:
+    if (reason := undrawable(model)) is not None:
         st.error(f"{run.id} cannot be shown: {reason}.")
         return
     follow_model(f"runs/{run.id}", card)
