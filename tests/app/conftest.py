@@ -66,18 +66,24 @@ def entry(save_run: Callable[..., Path]) -> ModelEntry:
 
 
 @pytest.fixture
-def page_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], AppTest]:
-    """A page of `app.views` as Streamlit runs it, without a browser; runs lie where `save_run`
-    puts them."""
+def page_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., AppTest]:
+    """A page of `app.views` as Streamlit runs it, without a browser, under an address.
+
+    Runs lie where `save_run` puts them, and no data set but the embedded ones is at hand.
+    """
     monkeypatch.setenv("LEBM_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("LEBM_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
     # Each AppTest is a server of its own, and Streamlit before 1.66 knows a component only on
     # the server that was there when its module was imported.
     for name in [name for name in sys.modules if name.partition(".")[0] == "app"]:
         monkeypatch.delitem(sys.modules, name)
 
-    def _page_of(name: str) -> AppTest:
+    def _page_of(name: str, **address: str) -> AppTest:
         script = f"from app.views import {name}\n{name}.page()"
-        return AppTest.from_string(script, default_timeout=60)
+        page = AppTest.from_string(script, default_timeout=60)
+        page.query_params.update(address)
+        return page
 
     return _page_of
 

@@ -15,7 +15,7 @@ SET = {"model": "digits", "seed": "5", "K": "33", "n": "16", "s": "0.3", "T": "0
 
 
 @pytest.fixture
-def app(page_of: Callable[[str], AppTest]) -> AppTest:
+def app(page_of: Callable[..., AppTest]) -> AppTest:
     """The explorer, its modules fresh."""
     app = AppTest.from_file(str(MAIN), default_timeout=60)
     for name, value in SET.items():

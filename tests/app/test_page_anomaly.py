@@ -18,11 +18,7 @@ LAST = scores.load(EXAMPLE.scores()[-1])
 
 
 @pytest.fixture
-def page(
-    page_of: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> AppTest:
-    monkeypatch.delenv("LEBM_DATA", raising=False)
-    monkeypatch.chdir(tmp_path)
+def page(page_of: Callable[..., AppTest]) -> AppTest:
     return page_of("anomaly")
 
 

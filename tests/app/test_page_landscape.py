@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,14 +18,8 @@ VIEWS = ("Line", "Plane", "Paths", "Directions")
 
 
 @pytest.fixture
-def page(
-    page_of: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> AppTest:
-    monkeypatch.delenv("LEBM_DATA", raising=False)
-    monkeypatch.chdir(tmp_path)
-    page = page_of("landscape")
-    page.query_params["model"] = "digits"
-    return page
+def page(page_of: Callable[..., AppTest]) -> AppTest:
+    return page_of("landscape", model="digits")
 
 
 def _charts(page: AppTest) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -24,14 +23,8 @@ TYPED_ENDS = {
 
 
 @pytest.fixture
-def page(
-    page_of: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> AppTest:
-    monkeypatch.delenv("LEBM_DATA", raising=False)
-    monkeypatch.chdir(tmp_path)
-    page = page_of("landscape")
-    page.query_params["model"] = "text"
-    return page
+def page(page_of: Callable[..., AppTest]) -> AppTest:
+    return page_of("landscape", model="text")
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +143,7 @@ def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
 
 @pytest.mark.parametrize("by_address", [True, False])
 def test_anomaly_says_in_one_sentence_that_sentences_have_no_classes(
-    page_of: Callable[[str], AppTest], by_address: bool
+    page_of: Callable[..., AppTest], by_address: bool
 ) -> None:
     page = page_of("anomaly")
     if by_address:

@@ -24,7 +24,7 @@ ADDRESS = {"model": "text", "long": "500", "n": "16", "every": "50"}
 
 
 @pytest.fixture
-def page(page_of: Callable[[str], AppTest]) -> AppTest:
+def page(page_of: Callable[..., AppTest]) -> AppTest:
     page = page_of("long_run")
     page.query_params.update(ADDRESS)
     return page

@@ -19,16 +19,12 @@ from lebm import zoo
 from lebm.model import ModelConfig
 from train import data
 
-PageOf = Callable[[str], AppTest]
+PageOf = Callable[..., AppTest]
 
 
 @pytest.fixture
-def page(page_of: PageOf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
-    monkeypatch.delenv("LEBM_DATA", raising=False)
-    monkeypatch.chdir(tmp_path)
-    page = page_of("posterior")
-    page.query_params["model"] = "digits"
-    return page
+def page(page_of: PageOf) -> AppTest:
+    return page_of("posterior", model="digits")
 
 
 def _run(page: AppTest) -> ChainRun:

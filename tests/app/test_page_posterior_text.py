@@ -20,14 +20,8 @@ SENTENCE = "every day , the farmer and the customer offered some carpets ."  # t
 
 
 @pytest.fixture
-def page(
-    page_of: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> AppTest:
-    monkeypatch.delenv("LEBM_DATA", raising=False)
-    monkeypatch.chdir(tmp_path)
-    page = page_of("posterior")
-    page.query_params["model"] = "text"
-    return page
+def page(page_of: Callable[..., AppTest]) -> AppTest:
+    return page_of("posterior", model="text")
 
 
 @pytest.fixture(scope="module")

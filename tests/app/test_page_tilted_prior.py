@@ -16,7 +16,7 @@ from app.sidebar import plain
 
 
 @pytest.fixture
-def page(page_of: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch) -> AppTest:
+def page(page_of: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> AppTest:
     page = page_of("tilted_prior")
     page.query_params["model"] = "pinwheel"
     return page
@@ -77,7 +77,7 @@ def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
 
 
 @pytest.fixture
-def text_page(page_of: Callable[[str], AppTest]) -> AppTest:
+def text_page(page_of: Callable[..., AppTest]) -> AppTest:
     page = page_of("tilted_prior")
     page.query_params["model"] = "text"
     return page

@@ -22,7 +22,7 @@ from lebm.vocabulary import Vocabulary
 
 
 @pytest.fixture
-def page(page_of: Callable[[str], AppTest]) -> AppTest:
+def page(page_of: Callable[..., AppTest]) -> AppTest:
     page = page_of("time_machine")
     page.query_params["run"] = "the example"
     return page
@@ -63,7 +63,7 @@ def _noisy(path: Path, seed: int) -> None:
 
 
 @pytest.fixture
-def text_page(page_of: Callable[[str], AppTest], save_run: Callable[..., Path]) -> AppTest:
+def text_page(page_of: Callable[..., AppTest], save_run: Callable[..., Path]) -> AppTest:
     for step in (5, 10, 15):
         _noisy(save_run("words", SENTENCES, step=step), step)
     page = page_of("time_machine")

@@ -20,7 +20,7 @@ SENTENCES = ModelConfig(latent_dim=3, data_shape=(6,), width=4, prior_hidden=8, 
 
 @pytest.mark.parametrize("name", ["posterior", "landscape"])
 def test_a_run_whose_sentences_are_not_here_is_read_in_its_own(
-    name: str, page_of: Callable[[str], AppTest], save_run: Callable
+    name: str, page_of: Callable[..., AppTest], save_run: Callable
 ) -> None:
     save_run("text", SENTENCES)
     page = page_of(name)
@@ -39,7 +39,7 @@ def test_a_run_whose_sentences_are_not_here_is_read_in_its_own(
 
 
 @pytest.mark.parametrize("name", ["chains", "posterior", "landscape", "tilted_prior"])
-def test_a_person_turns_to_pictures_and_back(name: str, page_of: Callable[[str], AppTest]) -> None:
+def test_a_person_turns_to_pictures_and_back(name: str, page_of: Callable[..., AppTest]) -> None:
     page = page_of(name)
     page.query_params.update({"model": "text", "step": "7", "chain": "3"})
     page.run()
@@ -51,7 +51,7 @@ def test_a_person_turns_to_pictures_and_back(name: str, page_of: Callable[[str],
         assert not page.error
 
 
-def test_chains_are_read(page_of: Callable[[str], AppTest], save_run: Callable) -> None:
+def test_chains_are_read(page_of: Callable[..., AppTest], save_run: Callable) -> None:
     save_run("text", SENTENCES)
     page = page_of("chains")
     page.query_params["model"] = "runs/text"
