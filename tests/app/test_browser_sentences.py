@@ -80,10 +80,11 @@ def test_words_are_found_and_stand_in_the_address(open_page: Open) -> None:
 def test_a_long_run_is_read_and_judged(open_page: Open) -> None:
     page = open_page("long-run?model=text&n=16&long=600&chain=5", wait_for="text=Verdict:")
     page.get_by_text("Export, or make it again").wait_for()
-    assert page.get_by_test_id("stMetricLabel").filter(has_text="Different").is_visible()
-    assert page.get_by_text(re.compile("^step 0")).count() == 4
+    page.get_by_test_id("stMetricLabel").filter(has_text="Different").wait_for()
+    lines = page.get_by_text(re.compile("^step 0"))
+    sync_api.expect(lines).to_have_count(4, timeout=PATIENCE)
     for chain in (5, 8):
-        assert page.get_by_text(f"Chain {chain}", exact=True).is_visible()
+        page.get_by_text(f"Chain {chain}", exact=True).wait_for()
     page.locator(".st-key-chain input").fill("12")
     page.keyboard.press("Enter")
     page.get_by_text("Chain 15", exact=True).wait_for()
