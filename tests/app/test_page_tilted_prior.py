@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import streamlit as st
 from explorer import with_lines
 from streamlit.testing.v1 import AppTest
 
@@ -43,6 +44,7 @@ def test_the_first_view_waits_for_no_annealing(
     build = module.tilt.build
     monkeypatch.setattr(module.tilt, "build", held_up)
     page.query_params["rows"] = "3.17"
+    st.cache_resource.clear()  # another test may have had this model annealed
     try:
         page.run()
         assert begun.is_set()
