@@ -25,10 +25,11 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 from lebm.vocabulary import Vocabulary
 from train import data, ranks, run_lock
 from train.config import TrainConfig
+from train.divergence import DivergedRun
 from train.presets import PRESETS
 from train.ranks import LostProcess
 from train.run_dir import End, RunDir, RunError, first_free
-from train.trainer import DivergedRun, Progress, Trainer
+from train.trainer import Progress, Trainer
 
 _RULES = ConstructorRegistry()
 

@@ -22,12 +22,13 @@ from torch import Tensor
 from lebm.langevin import LangevinConfig
 from train import cards, data, evaluation, features, records, run_lock
 from train.config import AmortisedConfig, TrainConfig
+from train.divergence import DivergedRun
 from train.frechet import frechet_distance
 from train.pictures import quantise
 from train.presets import PRESETS
 from train.race_record import Point, Race, save, table
 from train.run_dir import RunDir, RunError
-from train.trainer import DivergedRun, Trainer
+from train.trainer import Trainer
 
 Contestant = Literal["short-run", "persistent", "replay", "amortised", "warm-start", "vae"]
 

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import ExponentialLR
 from lebm import checkpoint
 from lebm.model import LatentEBM
 from lebm.noise import SharedGenerator
-from train import cards, evaluation, scores, text_evaluation
+from train import cards, divergence, evaluation, scores, text_evaluation
 from train.config import TrainConfig
 from train.data import Dataset, hold_out, to_model_range
 from train.data.order import epoch_order
@@ -25,10 +25,6 @@ from train.ranks import LostProcess, connect
 from train.run_dir import CsvLog, RunDir, RunError
 
 STATE_VERSION = 2
-
-
-class DivergedRun(Exception):
-    """The loss or a chain diverged; the message names the step and the last good checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,21 +235,8 @@ class Trainer:
         row = dict(zip(scalars, values, strict=True))
         if "mse" in row:
             row["mse"] *= evaluation.mse_scale(self.dataset.test)
-        config = self.config
-        limits = {
-            "z_minus_max": config.prior_sampler.max_radius,
-            "z_plus_max": config.posterior_sampler.max_radius,
-        }
-        wrong = [f"{name} is not finite" for name in row if not math.isfinite(row[name])]
-        wrong += [f"{n} is beyond {r:g}" for n, r in limits.items() if row.get(n, 0) > r]
-        if not wrong:
-            return row
-        good = self.run.checkpoints()
-        where = f"the last good checkpoint is {good[-1]}" if good else "no checkpoint was saved"
-        raise DivergedRun(
-            f"diverged at step {self.step}: {wrong[0]}; {where}. Try a lower learning rate or step "
-            "size, or another seed"
-        )
+        divergence.check(row, self.config, self.step, self.run)
+        return row
 
     def _stamp(self) -> dict[str, float]:
         epoch = self.step / self.steps_per_epoch

@@ -14,7 +14,7 @@ from lebm.langevin import LangevinConfig
 from train import evaluation
 from train.config import OptimizerConfig
 from train.data import to_model_range
-from train.trainer import DivergedRun
+from train.divergence import DivergedRun
 
 ABSURD = LangevinConfig(n_steps=10, step_size=1e6)
 
