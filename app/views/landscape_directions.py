@@ -83,16 +83,18 @@ def _posterior_samples(scene: Scene) -> Tensor | None:
 
     job = cache.jobs().start(f"posterior {scene.entry.path} {scene.entry.version}", infer)
 
-    @st.fragment(run_every=0.5 if job.running else None)
+    watched = job.running
+
+    @st.fragment(run_every=0.5 if watched else None)
     def progress() -> None:
         job.watch()
         if job.running:
             st.progress(job.progress, "Inferring the posterior of each example")
-        elif st.session_state.get("landscape.posterior") != id(job):
-            st.session_state["landscape.posterior"] = id(job)
-            st.rerun()
+        elif watched:
+            st.rerun()  # with what was inferred, and without polling
 
-    progress()
+    with st.container():
+        progress()
     if job.error:
         st.error(f"The aggregate posterior could not be inferred: {plain(job.error)}")
     if job.latest is not None:
