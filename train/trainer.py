@@ -235,7 +235,7 @@ class Trainer:
         row = dict(zip(scalars, values, strict=True))
         if "mse" in row:
             row["mse"] *= evaluation.mse_scale(self.dataset.test)
-        divergence.check(row, self.config, self.step, self.run)
+        divergence.check(row, self.method.chain_limits(), self.step, self.run)
         return row
 
     def _stamp(self) -> dict[str, float]:

@@ -179,6 +179,16 @@ def test_a_posterior_chain_has_its_own_radius(start, make_config, points, tmp_pa
     assert "z_plus_max is beyond 0.5" in message
 
 
+def test_an_encoder_that_aims_beyond_the_chains_radius_goes_on(
+    start, make_config, points, tmp_path
+):
+    """Its first draws may lie far out; no chain has left its ball, and they come back."""
+    near = replace(make_config().posterior_sampler, max_radius=1e-3)
+    trainer = start(make_config(method="vae", posterior_sampler=near), points, tmp_path / "run")
+    assert trainer.fit()
+    assert min(columns(tmp_path / "run" / "metrics.csv")["z_plus_max"]) > 1e-3
+
+
 def test_stopping_a_run_that_has_diverged_unnoticed_saves_nothing(
     start, make_config, points, tmp_path
 ):

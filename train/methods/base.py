@@ -135,6 +135,13 @@ class Method(ABC):
         """The posterior chain from p_0 noise that the model's card recommends."""
         return self.config.reconstruction
 
+    def chain_limits(self) -> dict[str, float]:
+        """The largest ‖z‖ at its chains' ends that is no divergence: metric -> radius."""
+        return {
+            "z_minus_max": self.config.prior_sampler.max_radius,
+            "z_plus_max": self.config.posterior_sampler.max_radius,
+        }
+
     def facts(self) -> dict[str, str | int | float]:
         """What the model's card says of this method: label -> value."""
         return {

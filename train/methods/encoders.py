@@ -52,6 +52,10 @@ class Autoencoder(Method):
         """g(z) with z the mean of q(z|x); nothing is drawn."""
         return self.decoder(self.encode(x))
 
+    def chain_limits(self) -> dict[str, float]:
+        """None: no chain makes z, and an encoder that aims too far at first comes back."""
+        return {}
+
     def facts(self) -> dict[str, str | int | float]:
         """As every method's, with the encoder's size."""
         return super().facts() | {"parameters of the encoder": count_parameters(self.encoder)}
