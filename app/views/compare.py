@@ -35,7 +35,7 @@ def page() -> None:
     st.header("Compare")
     st.markdown(
         "Two chains side by side, from the **same seeds** and for the **same steps**: what does "
-        "one change do? Scrub, play and follow a chain in both at once."
+        "one change do? Every step and every chain is seen in both at once."
     )
     chosen = pick_model()
     if chosen is None:
