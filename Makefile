@@ -25,7 +25,7 @@ test: $(READY)
 
 existing-environment:
 	@test -x "$(RUN)" || { echo "VENV=$(VENV) is no virtual environment: $(RUN) does not exist"; exit 1; }
-	@$(RUN) -c "import torchvision, lightning_fabric, sklearn, tyro, rich, streamlit, plotly, arviz_stats, scipy, torchmetrics, torch_fidelity, msgspec, safetensors, zuko, pytest, xdist, imageio_ffmpeg; from importlib.metadata import version; version('umap-learn')" \
+	@$(RUN) -c "import torchvision, lightning_fabric, sklearn, tyro, rich, streamlit, plotly, pandas, arviz_stats, scipy, torchmetrics, torch_fidelity, msgspec, safetensors, zuko, pytest, xdist, imageio_ffmpeg; from importlib.metadata import version; version('umap-learn')" \
 		|| { echo "VENV=$(VENV) lacks something of requirements.txt: $(RUN) -m pip install -r requirements.txt"; exit 1; }
 
 .venv/ready: requirements.txt

@@ -41,9 +41,14 @@ def main() -> int:
     command = ["run", str(entry), "--server.port", str(options.port), "--server.headless", headless]
     # The pages' libraries load while the server starts and the browser fetches its files: the
     # first picture comes a second sooner.
-    Thread(target=import_module, args=("torch",), daemon=True).start()
+    Thread(target=_load_ahead, daemon=True).start()
     cli.main(command, prog_name="streamlit")
     return 0
+
+
+def _load_ahead() -> None:
+    for name in ("torch", "pandas"):
+        import_module(name)
 
 
 def _in_use(port: int) -> bool:

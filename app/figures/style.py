@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Plotly asks pandas for its classes as soon as anybody has begun to import it: in another thread,
+# such as a job's, it may be half there.
+import pandas  # noqa: F401
 import plotly.graph_objects as go
 
 # Okabe and Ito's colours, safe for colour-blind eyes: the same thing has the same colour on

@@ -1,8 +1,19 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 
 from app import figures
+
+
+def test_whoever_draws_has_pandas_whole() -> None:
+    """Half imported by another thread, it broke Plotly."""
+    script = "import sys, app.figures; sys.exit('pandas' not in sys.modules)"
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0
 
 
 def test_the_energy_profile_draws_the_median_and_its_band() -> None:
