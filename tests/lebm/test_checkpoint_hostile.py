@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
 import random
 import resource
@@ -14,6 +13,18 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from edited_files import (
+    FIRST,
+    join,
+    renamed,
+    split,
+    with_card,
+    with_config,
+    with_entry,
+    with_metadata,
+    with_tensors,
+    without_metadata,
+)
 
 from lebm.checkpoint import FORMAT_VERSION, CheckpointError, ModelCard, load, loads, save
 from lebm.decoder import TextConfig
@@ -22,7 +33,6 @@ from lebm.model import LatentEBM, ModelConfig
 from lebm.vocabulary import Vocabulary
 
 LONGEST = 500  # characters of a message
-FIRST = "generator.net.0.bias"  # the tensor that the header lists first, `(4,)`
 
 
 def saved(folder: Path, **others: Any) -> bytes:
@@ -42,57 +52,6 @@ def good(tmp_path_factory) -> bytes:
 def amortised(tmp_path_factory) -> bytes:
     """A model with learned samplers."""
     return saved(tmp_path_factory.mktemp("amortised"), amortised=True)
-
-
-def split(data: bytes) -> tuple[dict[str, Any], bytes]:
-    (length,) = struct.unpack("<Q", data[:8])
-    return json.loads(data[8 : 8 + length]), data[8 + length :]
-
-
-def join(header: bytes | dict[str, Any], body: bytes = b"") -> bytes:
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + body
-
-
-def with_metadata(data: bytes, **changes: Any) -> bytes:
-    header, body = split(data)
-    header["__metadata__"] |= changes
-    return join(header, body)
-
-
-def without_metadata(data: bytes, name: str) -> bytes:
-    header, body = split(data)
-    del header["__metadata__"][name]
-    return join(header, body)
-
-
-def with_config(data: bytes, **changes: Any) -> bytes:
-    config = json.loads(split(data)[0]["__metadata__"]["config"])
-    return with_metadata(data, config=json.dumps(config | changes))
-
-
-def with_card(data: bytes, **changes: Any) -> bytes:
-    card = json.loads(split(data)[0]["__metadata__"]["card"])
-    return with_metadata(data, card=json.dumps(card | changes))
-
-
-def with_entry(data: bytes, name: str = FIRST, **changes: Any) -> bytes:
-    header, body = split(data)
-    header[name] = header.get(name, {}) | changes
-    return join(header, body)
-
-
-def with_tensors(data: bytes, change) -> bytes:
-    """The same metadata over tensors that `change` has altered."""
-    tensors = safetensors.torch.load(data)
-    change(tensors)
-    return safetensors.torch.save(tensors, split(data)[0]["__metadata__"])
-
-
-def renamed(data: bytes, name: str) -> bytes:
-    header, body = split(data)
-    header[name] = header.pop(FIRST)
-    return join(header, body)
 
 
 def one_sentence(error: CheckpointError) -> bool:
