@@ -146,17 +146,19 @@ class Amortised(Method):
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
-        """g(z) with z the mean of q_φ(z|x), refined where the run does so."""
-        return self.model.generate(self._infer(x, generator))
+        """g(z) with z as inferred."""
+        return self.model.generate(self.infer(x, generator=generator))
 
     @torch.no_grad()
     def anomaly_terms(
         self, x: Tensor, rows: Tensor, *, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """-log p(x, z) up to a constant, with z as for reconstructions."""
-        return joint_terms(self.model, x, self._infer(x, generator))
+        return joint_terms(self.model, x, self.infer(x, generator=generator))
 
-    def _infer(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    @torch.no_grad()
+    def infer(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
+        """The mean of q_φ(z|x), refined where the run does so."""
         return self._refine_posterior(x, self.samplers.inference.mean(x), generator)
 
     @torch.no_grad()

@@ -84,9 +84,9 @@ class Method(ABC):
     def reconstruct(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
         """g(z) with z inferred from x as this method infers it, `(n, *data_shape)`."""
 
+    @abstractmethod
     def infer(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
-        """z of x as this method infers it, `(n, latent_dim)`; of methods that learn sentences."""
-        raise NotImplementedError
+        """z of x as this method infers it, `(n, latent_dim)`."""
 
     def heard(self, x: Tensor, *, generator: torch.Generator) -> Tensor | None:
         """What the decoder of sentences hears while it learns; None for all there is."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from lebm.model import ModelConfig
 from train.config import TrainConfig
 from train.methods.base import count_parameters, grad_norm, latent_metrics
 from train.methods.encoders import Autoencoder
@@ -57,11 +54,6 @@ class BiGAN(Autoencoder):
         self.networks["discriminator"] = self.discriminator
         rate = config.optimizer.lr_generator
         self.optimizers["discriminator"] = self.adam(self.discriminator, lr=rate)
-
-    @classmethod
-    def model_config(cls, config: ModelConfig) -> ModelConfig:
-        """With the prior N(0, I)."""
-        return replace(config, prior="gaussian")
 
     def iteration(
         self, x: Tensor, rows: Tensor, *, generator: torch.Generator

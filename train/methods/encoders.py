@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from lebm.encoders import build_encoder
+from lebm.model import ModelConfig
 from train.config import TrainConfig
 from train.methods.base import Method, count_parameters
 
@@ -32,6 +35,11 @@ class Autoencoder(Method):
         self.optimizers["autoencoder"] = self.adam(
             self.encoder, self.decoder, lr=config.optimizer.lr_generator
         )
+
+    @classmethod
+    def model_config(cls, config: ModelConfig) -> ModelConfig:
+        """With the prior N(0, I)."""
+        return replace(config, prior="gaussian")
 
     @property
     def decoder(self) -> nn.Module:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from lebm.encoders import build_encoder
-from lebm.model import ModelConfig
 from train.config import TrainConfig
 from train.methods.base import count_parameters, grad_norm
 from train.methods.encoders import Autoencoder
@@ -82,11 +79,6 @@ class MEG(Autoencoder):
         self.optimizers["energy"] = self.adam(self.energy, lr=rate)
         self.optimizers["estimator"] = self.adam(self.estimator, lr=rate)
         self.memory["energy_steps"] = torch.zeros((), dtype=torch.long)
-
-    @classmethod
-    def model_config(cls, config: ModelConfig) -> ModelConfig:
-        """With the prior N(0, I)."""
-        return replace(config, prior="gaussian")
 
     def iteration(
         self, x: Tensor, rows: Tensor, *, generator: torch.Generator

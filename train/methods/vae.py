@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from lebm.encoders import encode_gaussian, gaussian_kl
-from lebm.model import LatentEBM, ModelConfig
+from lebm.model import LatentEBM
 from train.config import TrainConfig
 from train.methods.base import error_given_z, grad_norm, latent_metrics
 from train.methods.encoders import Autoencoder
@@ -58,11 +56,6 @@ class VAE(Autoencoder):
         super().__init__(config, train, fabric, generator=generator)
         if config.vae.annealing:
             self.memory["iterations"] = torch.zeros((), dtype=torch.long)
-
-    @classmethod
-    def model_config(cls, config: ModelConfig) -> ModelConfig:
-        """With the prior N(0, I)."""
-        return replace(config, prior="gaussian")
 
     def iteration(
         self, x: Tensor, rows: Tensor, *, generator: torch.Generator
