@@ -2,7 +2,8 @@
 
 Reads what runs with `--held-out` left in their folder `scores/`. A run's number is the mean over
 its last 10 checkpoints, never the best; runs that differ in their seed alone are one row, with a
-95 % confidence interval over seeds.
+95 % confidence interval over seeds. A record of this command (`--json`) may stand among the runs:
+what it holds joins the table.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import tyro
 
 from lebm import checkpoint
 from lebm.checkpoint import CheckpointError
-from train import records, scores
+from train import records, scores, seeds
 from train.config import TrainConfig
-from train.evaluate import with_interval, without_seed
 from train.run_dir import RunDir, RunError, step_of
 from train.scores import COUNTED, OWN, Scores, ScoresError
+from train.seeds import with_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Options:
     """Which runs, and where their numbers go."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Directories of runs that held a class out."""
+    """Directories of runs that held a class out, and records of earlier ones (.json)."""
     json: Path | None = None
     """A file for every number of every run."""
 
@@ -76,6 +77,13 @@ class Detected:
     """What trained it."""
     hardware: str
     """Where."""
+    settings: str
+    """From `seeds.settings_of`."""
+
+    @property
+    def group(self) -> tuple[str | int, ...]:
+        """What runs share that differ in their seed alone."""
+        return self.data, self.method, self.held_out, self.settings
 
 
 def main() -> int:
@@ -83,7 +91,14 @@ def main() -> int:
     try:
         options = tyro.cli(Options, prog="python -m train.anomaly", description=__doc__)
         print(run(options))
-    except (ValueError, OSError, RunError, ScoresError, CheckpointError) as error:
+    except (
+        ValueError,
+        OSError,
+        RunError,
+        ScoresError,
+        CheckpointError,
+        records.RecordError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -93,28 +108,15 @@ def run(options: Options) -> str:
     """Read every run; returns the Markdown table, and writes the JSON that was asked for.
 
     Raises:
-        RunError, ScoresError, CheckpointError: if a run or a file of it cannot be used.
+        RunError, ScoresError, CheckpointError: if a run or a file of it cannot be used, or a seed
+            stands there twice.
+        RecordError: if a record cannot.
     """
-    groups = group(options.runs)
+    paths, found = seeds.recorded(options.runs, Detected)
+    groups = seeds.together(found + [detect(RunDir(path)) for path in paths])
     if options.json is not None:
         records.save(options.json, "anomaly", groups, torch.device("cpu"))
     return table(groups)
-
-
-def group(paths: tuple[Path, ...]) -> list[list[Detected]]:
-    """What each run detects; runs that differ in their seed alone together.
-
-    Raises:
-        RunError, ScoresError, CheckpointError: as `detect`, or if a seed stands there twice.
-    """
-    groups: dict[TrainConfig, list[Detected]] = {}
-    for path in paths:
-        runs = groups.setdefault(without_seed(RunDir(path).config()), [])
-        detected = detect(RunDir(path))
-        if any(other.seed == detected.seed for other in runs):
-            raise RunError(f"{path} has the settings and the seed of another run given")
-        runs.append(detected)
-    return list(groups.values())
 
 
 def detect(run: RunDir) -> Detected:
@@ -148,6 +150,7 @@ def detect(run: RunDir) -> Detected:
         minutes=float(facts.get("minutes", "nan")),
         command=str(facts.get("command", "")),
         hardware=str(facts.get("hardware", "")),
+        settings=seeds.settings_of(config),
     )
 
 

@@ -1,6 +1,7 @@
 """Judge trained runs: `python -m train.evaluate RUN ...` prints a Markdown row a method.
 
-Runs that differ in their seed alone are one row, with 95 % confidence intervals over seeds.
+Runs that differ in their seed alone are one row, with 95 % confidence intervals over seeds. A
+record of this command (`--json`) may stand among the runs: what it holds joins the table.
 Under torchrun the processes share the held-out examples and the samples, and one of them prints.
 """
 
@@ -10,22 +11,21 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 import tyro
-from scipy import stats
 from torch import Tensor
 
-from train import cards, data, evaluation, features, ranks, records, text_metrics
-from train.config import TrainConfig
+from train import cards, data, evaluation, features, ranks, records, seeds, text_metrics
 from train.frechet import frechet_distance
 from train.methods.inference import LangevinInference
 from train.pictures import quantise
 from train.run_dir import RunDir, RunError
+from train.seeds import with_interval
 from train.trainer import Trainer
 
 _BATCH = 250
@@ -36,7 +36,7 @@ class Options:
     """What to measure."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Directories of runs, each where it stands now."""
+    """Directories of runs, each where it stands now, and records of earlier ones (.json)."""
     features: str = "inception"
     """Whose features a Fréchet distance compares: "inception" (its distance is FID), a file of
     weights (EfficientNet-Lite0 or the small MNIST network), module:function for your own, or
@@ -83,6 +83,13 @@ class Measured:
     """Name, as the table has it -> value."""
     command: str = ""
     """That trained it; of a run whose length was changed on the way, all of them."""
+    settings: str = ""
+    """From `seeds.settings_of`."""
+
+    @property
+    def group(self) -> tuple[str | int, ...]:
+        """What runs share that differ in their seed alone, and were judged alike."""
+        return self.data, self.method, self.settings, self.n_test, self.n_samples
 
 
 def main() -> int:
@@ -98,6 +105,7 @@ def main() -> int:
         data.DatasetUnavailable,
         features.FeaturesUnavailable,
         ranks.LostProcess,
+        records.RecordError,
         RunError,
     ) as error:
         if ranks.first() or isinstance(error, data.DatasetUnavailable):
@@ -111,16 +119,24 @@ def run(options: Options) -> str:
 
     Raises:
         RunError: if a run cannot be used, or stands there twice.
+        RecordError: if a record cannot.
         FeaturesUnavailable, DatasetUnavailable: if something is missing.
     """
     load = lru_cache(maxsize=2)(data.load)
-    groups = _group([_open(path, load) for path in options.runs])
+    paths, found = seeds.recorded(options.runs, Measured)
+    trainers = [_open(path, load) for path in paths]
+    seeds.refuse_twins(
+        (str(t.run.path), seeds.settings_of(t.config), t.config.seed) for t in trainers
+    )
     extractor = _extractor(options.features)
-    measured = [[_measure(t, options, extractor) for t in group] for group in groups]
+    found += [_measure(trainer, options, extractor) for trainer in trainers]
+    groups = seeds.together(found)
     if options.json is not None and ranks.first():
-        place, n_processes = groups[0][0].fabric.device, groups[0][0].ranks.n_processes
-        records.save(options.json, "evaluate", measured, place, n_processes)
-    return table(measured)
+        here = trainers[0] if trainers else None
+        place = here.fabric.device if here else torch.device("cpu")
+        n_processes = here.ranks.n_processes if here else 1
+        records.save(options.json, "evaluate", groups, place, n_processes)
+    return table(groups)
 
 
 def _extractor(name: str) -> features.Features | None:
@@ -150,35 +166,6 @@ def _open(path: Path, load: Callable[..., data.Dataset]) -> Trainer:
     trainer.model.eval().requires_grad_(False)
     trainer.method.prepare_model()
     return trainer
-
-
-def without_seed(config: TrainConfig) -> TrainConfig:
-    """What runs share that differ in their seed and where they ran alone."""
-    return replace(
-        config,
-        seed=0,
-        split_seed=None,
-        data_root=None,
-        out=None,
-        save_every=1,
-        log_every=1,
-        accelerator="auto",
-        threads=0,
-    )
-
-
-def _group(trainers: list[Trainer]) -> list[list[Trainer]]:
-    """Trainers whose settings differ in their seed and where they ran alone."""
-    groups: dict[TrainConfig, list[Trainer]] = {}
-    for trainer in trainers:
-        group = groups.setdefault(without_seed(trainer.config), [])
-        if any(trainer.config.seed == other.config.seed for other in group):
-            raise RunError(
-                f"{trainer.run.path} has the settings and the seed of another run given: runs of "
-                "one seed say nothing about the spread between seeds"
-            )
-        group.append(trainer)
-    return list(groups.values())
 
 
 def _measure(trainer: Trainer, options: Options, extractor: features.Features | None) -> Measured:
@@ -213,6 +200,7 @@ def _measure(trainer: Trainer, options: Options, extractor: features.Features | 
         n_samples=n_samples,
         values=values | _cost(trainer, options.seed),
         command=trainer.command,
+        settings=seeds.settings_of(trainer.config),
     )
 
 
@@ -330,15 +318,6 @@ def table(
 def _cell(group: list[Measured], name: str) -> str:
     values = [m.values[name] for m in group if name in m.values]
     return with_interval(values) if values else ""
-
-
-def with_interval(values: list[float]) -> str:
-    """Mean, and ± the half width of Student's 95 % interval where there are several values."""
-    tensor = torch.tensor(values, dtype=torch.float64)
-    if len(values) == 1:
-        return f"{values[0]:.4g}"
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * float(tensor.std()) / len(values) ** 0.5
-    return f"{float(tensor.mean()):.4g} ± {half:.2g}"
 
 
 if __name__ == "__main__":

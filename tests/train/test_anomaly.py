@@ -170,6 +170,9 @@ def test_runs_of_several_seeds_are_one_row_a_score(train, tmp_path):
     assert one.mean == pytest.approx(np.mean(one.each))
     assert one.deviation == pytest.approx(np.std(one.each, ddof=1))
     assert anomaly.table(groups) == text
+    first = Options((runs[0], runs[2]), json=tmp_path / "first.json")
+    anomaly.run(first)
+    assert anomaly.run(Options((tmp_path / "first.json", runs[1]))) == text
     assert "## Anomaly detection, Table 4" in report.text([record]).decode()
 
 
@@ -198,7 +201,7 @@ def test_runs_that_cannot_be_read_get_a_sentence_each(train, tmp_path, monkeypat
 
 
 def test_published_areas_stand_beside_the_own_score_of_mnist_alone(train):
-    ((run,),) = anomaly.group((train("run"),))
+    run = anomaly.detect(RunDir(train("run")))
     mnist = replace(run, data="mnist", held_out=4)
     columns = rows(anomaly.table([[run], [mnist]], published=report._published_area))
     beside = {(c["data"], c["score"]): c["AUPRC (published)"] for c in columns}

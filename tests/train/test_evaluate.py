@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from lebm.langevin import LangevinConfig
-from train import data, evaluate, evaluation, records
+from train import data, evaluate, evaluation, records, seeds
 from train.config import AmortisedConfig
 from train.evaluate import Measured, Options, table
 from train.features import MNISTFeatures
@@ -89,6 +91,38 @@ def test_seeds_are_one_row_and_other_settings_another(train):
     assert [row["seeds"] for row in rows] == ["2", "1"]
     assert "±" in rows[0]["test MSE"]
     assert "±" not in rows[1]["test MSE"]
+
+
+def test_what_a_record_holds_of_earlier_runs_joins_the_table(train, tmp_path):
+    """Also when the runs are gone; the same seed again, or another kind of record, is refused."""
+    record, a, b = tmp_path / "all.json", train("a"), train("b", seed=1)
+    together = evaluate.run(Options((a, b), features="none", test_examples=8))
+    evaluate.run(Options((a,), features="none", test_examples=8, json=record))
+    same = Options((record, b), features="none", test_examples=8, json=record)
+    text = evaluate.run(same)
+    assert [row["seeds"] for row in cells(text)] == ["2"]
+    assert cells(text)[0]["test MSE"] == cells(together)[0]["test MSE"]
+    assert evaluate.run(Options((record,))) == text
+    with pytest.raises(RunError, match="spread between seeds"):
+        evaluate.run(same)
+    others = evaluate.run(Options((record, train("c", seed=2)), features="none", test_examples=4))
+    assert [row["seeds"] for row in cells(others)] == ["2", "1"]
+    records.save(record, "faults", {"kills": 3}, torch.device("cpu"))
+    with pytest.raises(records.RecordError, match="does not fit"):
+        evaluate.run(same)
+
+
+def test_a_setting_at_its_default_changes_no_group(make_config):
+    config = make_config("digits")
+    same = replace(config, seed=3, save_every=7, threads=2, data_root=Path("elsewhere"))
+    assert seeds.settings_of(config) == seeds.settings_of(same)
+    others = (
+        replace(config, batch_size=config.batch_size + 1),
+        replace(config, model=replace(config.model, noise_std=0.123)),
+        replace(config, method="vae"),
+    )
+    assert len({seeds.settings_of(each) for each in (config, *others)}) == 4
+    assert "word_dropout" not in str(seeds._changed(config))
 
 
 def test_what_trained_a_row_stands_below(train):
