@@ -19,6 +19,7 @@ from zuko.transforms import (
     MonotonicRQSTransform,
 )
 
+from lebm.decoder import TextConfig
 from lebm.encoders import build_encoder, encode_gaussian
 
 _COUPLINGS = 6
@@ -33,11 +34,18 @@ class InferenceNetwork(nn.Module):
         latent_dim: d, the length of z.
         data_shape: of one example.
         width: of the generator.
+        text: of a model of sentences.
     """
 
-    def __init__(self, latent_dim: int, data_shape: tuple[int, ...], width: int) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        data_shape: tuple[int, ...],
+        width: int,
+        text: TextConfig | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder = build_encoder(data_shape, width, 2 * latent_dim)
+        self.encoder = build_encoder(data_shape, width, 2 * latent_dim, text)
 
     def mean(self, x: Tensor) -> Tensor:
         """μ(x): `(n, *data_shape) -> (n, d)`."""
@@ -111,7 +119,7 @@ class AmortisedSamplers(nn.Module):
     """The two together.
 
     Args:
-        latent_dim, data_shape, width: as for `InferenceNetwork`.
+        latent_dim, data_shape, width, text: as for `InferenceNetwork`.
         hidden: as for `SynthesisFlow`.
 
     Attributes:
@@ -120,10 +128,15 @@ class AmortisedSamplers(nn.Module):
     """
 
     def __init__(
-        self, latent_dim: int, data_shape: tuple[int, ...], width: int, hidden: int
+        self,
+        latent_dim: int,
+        data_shape: tuple[int, ...],
+        width: int,
+        text: TextConfig | None,
+        hidden: int,
     ) -> None:
         super().__init__()
-        self.inference = InferenceNetwork(latent_dim, data_shape, width)
+        self.inference = InferenceNetwork(latent_dim, data_shape, width, text)
         self.synthesis = SynthesisFlow(latent_dim, hidden)
 
 

@@ -34,9 +34,6 @@ class TextConfig:
     """Length of a word's vector; the decoder's first and last layer share these vectors."""
     max_words: int = 10_000
     """Words that are kept of the data, the most frequent; every other one becomes <unk>."""
-    sharpness: float = 1.0
-    """How often log p(x|z) counts in posterior chains: 1 is Bayes' rule, more pulls z harder
-    towards its sentence, as a small σ does towards an image; above 0, at most 1,000."""
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     """The words themselves; a run takes them from its data."""
 
@@ -44,8 +41,6 @@ class TextConfig:
         for name, most in (("embedding_dim", 65_536), ("max_words", MAX_WORDS)):
             if not 1 <= getattr(self, name) <= most:
                 raise ValueError(f"text.{name} must be from 1 to {most}, not {getattr(self, name)}")
-        if not 0 < self.sharpness <= 1000:
-            raise ValueError(f"text.sharpness must be above 0, at most 1000, not {self.sharpness}")
 
 
 class RecurrentDecoder(nn.Module):

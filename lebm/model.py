@@ -77,10 +77,10 @@ class ModelConfig:
             raise ValueError(
                 f"data_shape must be (dim,) or (channels, size, size), not {tuple(shape[:4])}"
             )
-        if self.text is not None and (len(shape) != 1 or self.latent_layers != 1 or self.amortised):
+        if self.text is not None and (len(shape) != 1 or self.latent_layers != 1):
             raise ValueError(
-                "a model of text needs data_shape (T,), one latent layer and no learned samplers, "
-                f"not {tuple(shape[:4])}, {self.latent_layers} and amortised={self.amortised}"
+                "a model of text needs data_shape (T,) and one latent layer, "
+                f"not {tuple(shape[:4])} and {self.latent_layers}"
             )
 
     @property
@@ -119,7 +119,7 @@ def _build_generator(config: ModelConfig) -> nn.Module:
 def _build_samplers(config: ModelConfig) -> AmortisedSamplers | None:
     if not config.amortised:
         return None
-    sizes = config.latent_dim, config.data_shape, config.width
+    sizes = config.latent_dim, config.data_shape, config.width, config.text
     return AmortisedSamplers(*sizes, hidden=config.prior_hidden)
 
 
@@ -186,19 +186,23 @@ class LatentEBM(nn.Module):
         """
         return self.prior.density(tilt)
 
-    def posterior_density(self, x: Tensor) -> LogDensity:
+    def posterior_density(self, x: Tensor, likelihood_weight: float = 1.0) -> LogDensity:
         """log p(x, z) + log Z(α) for given x `(n, *data_shape)` as "base", "tilt", "likelihood".
 
         One chain an example: row i of z belongs to row i of x. For sentences, the words before
-        are those of x (teacher forcing), the likelihood counts `text.sharpness` times, and the
-        density stays with the weights it was made of.
+        are those of x (teacher forcing), and the density stays with the weights it was made of.
+
+        Args:
+            x: the examples.
+            likelihood_weight: how often log p_β(x|z) counts; 1 is Bayes' rule.
         """
         log_likelihood: LogDensityFn
         if isinstance(self.generator, RecurrentDecoder):
-            assert self.config.text is not None
-            log_likelihood = Scaled(self.config.text.sharpness, self.generator.given(x))
+            log_likelihood = self.generator.given(x)
         else:
             log_likelihood = lambda z: self.log_likelihood(x, z)  # noqa: E731
+        if likelihood_weight != 1:
+            log_likelihood = Scaled(likelihood_weight, log_likelihood)
         return LogDensity(self.prior_density().terms | {LIKELIHOOD: log_likelihood})
 
     def sample_prior(

@@ -43,6 +43,7 @@ def learning_iteration(
     posterior_sampler: LangevinConfig,
     *,
     generator: torch.Generator,
+    likelihood_weight: float = 1.0,
     heard: Tensor | None = None,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Iteration:
@@ -60,6 +61,7 @@ def learning_iteration(
         prior_sampler: K_0 and s_0.
         posterior_sampler: K_1 and s_1.
         generator: source of all noise, on the model's device.
+        likelihood_weight: how often log p_β(x|z) counts in step 3; 1 is the paper.
         heard: of sentences, what the decoder hears of the words before while it learns; x by
             default.
         autocast: context of the passes through g_β, for mixed precision.
@@ -72,7 +74,10 @@ def learning_iteration(
     # Step 3, posterior sampling: z⁺ by K_1 Langevin steps on log p(x, z).
     with autocast():
         z_plus = langevin.sample(
-            model.posterior_density(x), z_plus_start, posterior_sampler, generator=generator
+            model.posterior_density(x, likelihood_weight),
+            z_plus_start,
+            posterior_sampler,
+            generator=generator,
         )
     # Step 4, learning the prior: α follows eq. 7.
     prior_optimizer.zero_grad()

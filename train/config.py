@@ -49,7 +49,15 @@ MethodName = Literal[
 
 
 #: Those that learn from sentences.
-TEXT_METHODS: tuple[MethodName, ...] = ("lebm", "vae", "fb-vae", "sa-vae", "arae", "sri")
+TEXT_METHODS: tuple[MethodName, ...] = (
+    "lebm",
+    "amortised",
+    "vae",
+    "fb-vae",
+    "sa-vae",
+    "arae",
+    "sri",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +129,8 @@ class AmortisedConfig:
 
 @dataclass(frozen=True, slots=True)
 class VAEConfig:
-    """What variational autoencoders do against a posterior that collapses."""
+    """What variational autoencoders do against a posterior that collapses, beside annealing."""
 
-    annealing: int = 0
-    """Iterations over which the weight of the divergence rises from 0 to 1; 0 for 1 at once."""
     pretraining: int = 0
     """Iterations that fb-vae spends as an autoencoder without the divergence; then its generator
     begins anew beside the encoder."""
@@ -136,7 +142,7 @@ class VAEConfig:
     """Size of these steps; above 0."""
 
     def __post_init__(self) -> None:
-        for name in ("annealing", "pretraining", "free_bits", "refine_steps"):
+        for name in ("pretraining", "free_bits", "refine_steps"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"vae.{name} must be at least 0, not {getattr(self, name)}")
         if not 0 < self.refine_rate < math.inf:
@@ -180,12 +186,16 @@ class TrainConfig:
     amortised: AmortisedConfig = field(default_factory=AmortisedConfig)
     """What follows the draws of learned samplers, where the method is amortised."""
     vae: VAEConfig = field(default_factory=VAEConfig)
-    """Annealing, free bits and refinement of variational autoencoders, where that is the
-    method."""
+    """Free bits and refinement of variational autoencoders, where that is the method."""
     rae: RAEConfig = field(default_factory=RAEConfig)
     """Weights of the regularised autoencoder, where that is the method."""
     arae: ARAEConfig = field(default_factory=ARAEConfig)
     """Noise and weight of the adversarially regularised autoencoder, where that is the method."""
+    annealing: int = 0
+    """Iterations over which the prior comes to count in full in what explains an example, so that
+    a decoder of sentences does not learn to do without z; 0 for in full at once. Its weight w rises
+    from 0 to 1: encoders weigh their divergence by it, posterior chains divide log p(x|z) by it,
+    but never by less than 0.3."""
     word_dropout: float = 0.0
     """Share of the words before that a decoder of sentences does not hear while it learns, so that
     it listens to z; 0 to below 1, and 0 for all other data."""
@@ -238,6 +248,8 @@ class TrainConfig:
                 "word_dropout must be from 0 to below 1, and 0 without sentences, "
                 f"not {self.word_dropout}"
             )
+        if self.annealing < 0:
+            raise ValueError(f"annealing must be at least 0, not {self.annealing}")
         if not 0 <= self.prior_restart <= 1:
             raise ValueError(f"prior_restart must be from 0 to 1, not {self.prior_restart}")
         if not 0 <= self.seed < 2**63:

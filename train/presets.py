@@ -145,7 +145,8 @@ def _sentences(
     """Sentences of fewer than `length` words.
 
     No script for text is public, and the paper states no step sizes: these were found on the
-    built-in grammar. At sharpness 1 and with every word heard, the decoder learns to do without z.
+    built-in grammar. Without annealing, and with every word heard, the decoder learns to do
+    without z.
     """
     return TrainConfig(
         dataset=dataset,
@@ -155,6 +156,7 @@ def _sentences(
         posterior_chains="persistent",
         reconstruction=LangevinConfig(n_steps=60, step_size=0.1),
         optimizer=OptimizerConfig(lr_prior=5e-4, lr_generator=2e-3, lr_decay=0.9),
+        annealing=1000,
         word_dropout=0.3,
         batch_size=batch_size,
         epochs=epochs,
@@ -223,37 +225,35 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
     "celeba-small": ("64x64 faces at a size for 2 cores; hours.", _small_colour("celeba", 64, 25)),
     "text": (
         "Sentences of a small grammar of our own, no download; ten minutes.",
-        _sentences(
-            "grammar", 20, text=TextConfig(64, sharpness=2), latent_dim=16, width=128, epochs=15
-        ),
+        _sentences("grammar", 20, text=TextConfig(64), latent_dim=16, width=128, epochs=15),
     ),
     "ptb-small": (
         "Penn Treebank, sentences of up to 15 words; an hour on 2 cores.",
-        _sentences("ptb", 16, text=TextConfig(128, sharpness=2), epochs=25),
+        _sentences("ptb", 16, text=TextConfig(128), epochs=25),
     ),
     "snli-small": (
         "Captions of SNLI, up to 15 words; an hour on 2 cores.",
-        _sentences("snli", 16, text=TextConfig(128, sharpness=2), epochs=25),
+        _sentences("snli", 16, text=TextConfig(128), epochs=25),
     ),
     "ptb": (
         "Penn Treebank, whole; for a GPU.",
-        _sentences("ptb", 84, text=TextConfig(256, sharpness=2), width=512, epochs=30),
+        _sentences("ptb", 84, text=TextConfig(256), width=512, epochs=30),
     ),
     "snli": (
         "SNLI, one sentence a line; for a GPU.",
-        _sentences("snli", 52, text=TextConfig(256, sharpness=2), width=512, epochs=30),
+        _sentences("snli", 52, text=TextConfig(256), width=512, epochs=30),
     ),
     # Word vectors, units, latents and words of Kim et al. 2018, "Semi-amortized variational
     # autoencoders", whose decoder is an LSTM.
     "yahoo": (
         "Yahoo answers; for a GPU.",
         _sentences(
-            "yahoo", 202, text=TextConfig(512, 20_000, 2), width=1024, batch_size=32, epochs=30
+            "yahoo", 202, text=TextConfig(512, 20_000), width=1024, batch_size=32, epochs=30
         ),
     ),
     "text-file": (
         "Your own sentences (--data-root FILE), one a line.",
-        _sentences("text-file", 32, text=TextConfig(128, sharpness=2), epochs=30),
+        _sentences("text-file", 32, text=TextConfig(128), epochs=30),
     ),
     "image-folder": (
         "Your own pictures (--data-root), cropped and resized to the model's size.",

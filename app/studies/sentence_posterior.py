@@ -17,13 +17,9 @@ from lebm.word_edits import edits, share_differing
 
 
 def joint_terms(model: LatentEBM, chains: Trajectory) -> dict[str, np.ndarray]:
-    """The terms of -log p(x, z) up to log Z and a constant, `(T, n)` each, by Bayes' rule.
-
-    Chains of a model with `text.sharpness` above 1 climb a sum in which the first counts more.
-    """
-    assert model.config.text is not None
+    """The terms of -log p(x, z) up to log Z and a constant, `(T, n)` each."""
     return {
-        "−log p(x|z)": (-chains.log_likelihood / model.config.text.sharpness).numpy(),
+        "−log p(x|z)": -chains.log_likelihood.numpy(),
         "energy −f(z)": chains.energy.numpy(),
         "½‖z‖²": chains.half_sq_norm.numpy(),
     }

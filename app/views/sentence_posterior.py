@@ -101,12 +101,6 @@ def _show_numbers(model: LatentEBM, found: SentenceRestarts) -> None:
             st.metric(label, value.replace("-", "−"), help=help_line, width="content")
     if len(found.nll) > 1:
         st.markdown(_in_words(found))
-    assert model.config.text is not None
-    if (sharpness := model.config.text.sharpness) != 1:
-        st.caption(
-            f"Chains of this model count log p(x|z) {sharpness:g} times, as in its training; the "
-            "numbers here count it once."
-        )
 
 
 def _share(value: float) -> str:

@@ -91,8 +91,7 @@ def test_unknown_words_are_shown_as_what_they_become(page: AppTest, model: Laten
     assert any("1 word is not among" in c.value for c in page.caption)
     x = _encoded(model, "the <unk> forgot to serve many pies .")
     expected = model.log_likelihood(x.expand(9, -1), chains.z[-1])
-    sharpness = model.config.text.sharpness
-    torch.testing.assert_close(chains.log_likelihood[-1], sharpness * expected)
+    torch.testing.assert_close(chains.log_likelihood[-1], expected)
 
 
 def test_a_sentence_of_unknown_words_alone_is_explained_and_said(page: AppTest) -> None:

@@ -128,16 +128,6 @@ def test_chains_see_the_values_and_the_forces_of_the_likelihood(make_text, rng):
     assert forces[0].norm(dim=1).min() > 1e-3  # z matters
 
 
-def test_a_sharper_posterior_counts_the_likelihood_more_often(make_model, rng):
-    text = TextConfig(embedding_dim=5, sharpness=3.0, vocabulary=Vocabulary(("a", "b")))
-    model, x = make_model(3, (4,), text=text), every_sentence(4, 4)[::7]
-    z = torch.randn(len(x), 3, dtype=torch.float64, generator=rng)
-    with torch.no_grad():
-        density = model.posterior_density(x)(z)
-        expected = model.prior.unnorm_log_prob(z) + 3 * model.log_likelihood(x, z)
-    torch.testing.assert_close(density, expected, rtol=0, atol=1e-12)
-
-
 def test_large_batches_are_cut_into_pieces_that_agree(make_text, rng):
     model = make_text(length=4)
     x = every_sentence(4, 4).repeat(4, 1)  # more tokens than are scored at once
@@ -218,7 +208,6 @@ def test_chains_that_start_at_the_posterior_by_quadrature_stay_there(make_text, 
     [
         ({"data_shape": (1, 8, 8)}, "data_shape"),
         ({"latent_layers": 2, "latent_dim": 4}, "one latent layer"),
-        ({"amortised": True}, "learned samplers"),
     ],
 )
 def test_sizes_that_no_text_has_are_refused(changes, complaint):
@@ -226,9 +215,7 @@ def test_sizes_that_no_text_has_are_refused(changes, complaint):
         ModelConfig(**({"latent_dim": 3, "data_shape": (4,), "text": TextConfig()} | changes))
 
 
-@pytest.mark.parametrize(
-    "changes", [{"embedding_dim": 0}, {"max_words": 0}, {"max_words": 10**6}, {"sharpness": 0.0}]
-)
+@pytest.mark.parametrize("changes", [{"embedding_dim": 0}, {"max_words": 0}, {"max_words": 10**6}])
 def test_bad_text_settings_name_the_field(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
         TextConfig(**changes)

@@ -70,6 +70,15 @@ def test_densities_by_terms_are_the_whole(make_model, rng):
     torch.testing.assert_close(model.posterior_density(x)(z), model.unnorm_log_joint(x, z))
 
 
+def test_a_likelihood_that_counts_more_often_counts_so_in_the_posterior(make_model, rng):
+    model = make_model()
+    x, z = draws(model, 5, rng)
+    density = model.posterior_density(x, 3.0)
+    assert list(density.terms) == ["base", "tilt", "likelihood"]
+    expected = model.prior.unnorm_log_prob(z) + 3 * model.log_likelihood(x, z)
+    torch.testing.assert_close(density(z), expected)
+
+
 def test_row_i_of_the_posterior_belongs_to_row_i_of_x(make_model, rng):
     model = make_model()
     x, z = draws(model, 5, rng)

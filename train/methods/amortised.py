@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
 import torch
 from lightning_fabric import Fabric
@@ -30,11 +31,13 @@ class Amortised(Method):
     $$ \max_{\theta, \phi} \min_\psi \; \Delta(\theta, \phi, \psi)
        = -KL(q_{data}(x) \, q_\phi(z|x) \,\|\, p_\theta(x, z)) + KL(q_\psi(z) \,\|\, p_\alpha(z)) $$
 
-    All networks follow one backward pass from the same parameters; ψ goes the other way. With
-    `refine_steps` the samplers are warm starts: φ and ψ still follow Δ, while α and β learn from
-    what a few Langevin steps make of the draws, by eq. 7 and 8.
+    All networks step at once, from gradients at the same parameters; ψ goes the other way. In α
+    and β, Δ has the gradients of eq. 7 and 8 at the draws. With `refine_steps` the samplers are
+    warm starts: φ and ψ still follow Δ, while α and β learn from what a few Langevin steps make
+    of the draws.
 
-    Source: Pang et al. 2020, eq. 17; q_ψ is a spline flow here.
+    Source: Pang et al. 2020, eq. 17; q_ψ is a spline flow here, and φ may begin with less than
+    the whole of its divergence (`annealing`), as in Bowman et al. 2016.
     """
 
     headline = ("objective", "f_gap", "grad_norm_prior")
@@ -73,18 +76,26 @@ class Amortised(Method):
             optimizer.zero_grad()
         with self.fabric.autocast():
             z_plus, log_q_plus = self.samplers.inference(x, noises[0])
-            nll = -model.log_likelihood(x, z_plus).mean()
+            heard = self.heard(x, generator=generator)
+            nll = -model.log_likelihood(x, z_plus, heard).mean()
         z_minus, log_q_minus = self.samplers.synthesis(noises[1])
         inference = divergence_less_log_z(model.prior, z_plus, log_q_plus).mean()
         synthesis = divergence_less_log_z(model.prior, z_minus, log_q_minus).mean()
-        loss = nll + inference - synthesis  # -Δ
+        loss = nll + self.weight * inference - synthesis  # -Δ, in the end
         refines = self.config.amortised.refine_steps > 0
-        loss.backward(inputs=list(self.samplers.parameters()) if refines else None)
+        followers = self.samplers.parameters(), () if refines else model.generator.parameters()
+        loss.backward(inputs=[*chain.from_iterable(followers)])
         z_plus, z_minus = z_plus.detach(), z_minus.detach()
         if refines:
-            z_plus, z_minus, nll = self._learn_refined(x, z_plus, z_minus, generator)
+            z_plus = self._refine_posterior(x, z_plus, generator)
+            z_minus = self._refine_prior(z_minus, generator)
+            with self.fabric.autocast():
+                nll = generator_loss(model, x, z_plus, heard)
+            nll.backward()
+        prior_loss(model.prior, z_plus, z_minus).backward()
+        self.count_iteration()
         metrics = {
-            "objective": -loss.detach(),
+            "objective": (synthesis - inference - nll).detach(),
             "inference_divergence": inference.detach(),
             "synthesis_divergence": synthesis.detach(),
             "nll_given_z": nll.detach(),
@@ -94,31 +105,14 @@ class Amortised(Method):
             optimizer.step()
         return metrics | self._grad_norms() | error_given_z(model, x, nll.detach())
 
-    def _learn_refined(
-        self, x: Tensor, z_plus: Tensor, z_minus: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The gradients of α and β by eq. 7 and 8 at refined draws.
-
-        Returns:
-            z⁺ and z⁻, refined, and the mean of -log p_β(x|z⁺).
-        """
-        model = self.model
-        z_plus = self._refine_posterior(x, z_plus, generator)
-        z_minus = self._refine_prior(z_minus, generator)
-        prior_loss(model.prior, z_plus, z_minus).backward()
-        with self.fabric.autocast():
-            nll = generator_loss(model, x, z_plus)
-        nll.backward()
-        return z_plus, z_minus, nll
-
     def _refine_posterior(self, x: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:
-        density, chain = self.model.posterior_density(x), self._refining("posterior_sampler")
+        density, sampler = self.model.posterior_density(x), self._refining("posterior_sampler")
         with self.fabric.autocast():
-            return langevin.sample(density, z, chain, generator=generator)
+            return langevin.sample(density, z, sampler, generator=generator)
 
     def _refine_prior(self, z: Tensor, generator: torch.Generator) -> Tensor:
-        chain = self._refining("prior_sampler")
-        return langevin.sample(self.model.prior_density(), z, chain, generator=generator)
+        sampler = self._refining("prior_sampler")
+        return langevin.sample(self.model.prior_density(), z, sampler, generator=generator)
 
     def _refining(self, sampler: str) -> LangevinConfig:
         steps = self.config.amortised.refine_steps

@@ -54,6 +54,8 @@ class Method(ABC):
         self.networks: dict[str, nn.Module] = {"model": self.model}
         self.optimizers: dict[str, Optimizer] = {}
         self.memory: dict[str, Tensor] = {}
+        if config.annealing:
+            self.memory["iterations"] = torch.zeros((), dtype=torch.long)
         self.ranks = Ranks(fabric)
 
     @classmethod
@@ -92,6 +94,17 @@ class Method(ABC):
         """What the decoder of sentences hears while it learns; None for all there is."""
         rate = self.config.word_dropout
         return drop_words(x, rate, generator=generator) if rate else None
+
+    @property
+    def weight(self) -> float:
+        """Of the prior in what explains an example: 1, or what annealing has come to."""
+        length = self.config.annealing
+        return annealed(int(self.memory["iterations"]), length) if length else 1.0
+
+    def count_iteration(self) -> None:
+        """One more is done, for those whose weights depend on it."""
+        if "iterations" in self.memory:
+            self.memory["iterations"] += 1
 
     def expect_scoring(self, n: int) -> None:  # noqa: B027
         """So many examples are going to be scored at checkpoints, the same each time."""
@@ -191,6 +204,11 @@ def latent_metrics(z_plus: Tensor) -> dict[str, Tensor]:
     """How long the posterior samples of a batch are: mean and largest norm."""
     norms = z_plus.detach().norm(dim=-1)
     return {"z_plus_norm": norms.mean(), "z_plus_max": norms.max()}
+
+
+def annealed(done: int, length: int) -> float:
+    """A weight that rises from 0 to 1 over `length` iterations; 1 at once where that is 0."""
+    return min(1.0, done / length) if length else 1.0
 
 
 def grad_norm(module: nn.Module) -> Tensor:

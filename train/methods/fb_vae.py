@@ -9,6 +9,7 @@ from torch import Tensor
 from lebm.encoders import gaussian_kl_each
 from lebm.model import LatentEBM
 from train.config import TrainConfig
+from train.methods.base import annealed
 from train.methods.vae import VAE
 
 
@@ -37,7 +38,7 @@ class FreeBitsVAE(VAE):
         since = int(self.memory["iterations"]) - self.config.vae.pretraining
         if since < 0:
             return 0.0
-        return min(1.0, since / self.config.vae.annealing) if self.config.vae.annealing else 1.0
+        return annealed(since, self.config.annealing)
 
     def divergence_cost(self, mean: Tensor, log_std: Tensor) -> Tensor:
         """The divergence beyond the free nats of each latent, which the whole batch decides."""

@@ -11,6 +11,8 @@ from train.config import TrainConfig
 from train.methods.base import Method
 from train.scores import joint_terms
 
+_LEAST_WEIGHT = 0.3  # steps that suit a posterior are too long for one much narrower
+
 
 class LangevinInference(Method):
     """A method whose posterior samples come from Langevin chains.
@@ -31,6 +33,11 @@ class LangevinInference(Method):
         if "memory" in self.memory:
             return self.fabric.to_device(self.memory["memory"][rows])
         return self.model.prior.sample_base(len(rows), generator=generator)
+
+    @property
+    def likelihood_weight(self) -> float:
+        """How often log p_β(x|z) counts in chains that learn: 1 / w."""
+        return 1 / max(self.weight, _LEAST_WEIGHT)
 
     def remember(self, rows: Tensor, z_plus: Tensor) -> None:
         """Keep where the chains of these examples ended, if the run wants that."""

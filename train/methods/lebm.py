@@ -55,10 +55,12 @@ class LEBM(LangevinInference):
             self.config.prior_sampler,
             self.config.posterior_sampler,
             generator=generator,
+            likelihood_weight=self.likelihood_weight,
             heard=self.heard(x, generator=generator),
             autocast=self.fabric.autocast,
         )
         self.remember(rows, iteration.z_plus)
+        self.count_iteration()
         if self.replay is not None:
             self.replay.keep(self.ranks.gather(iteration.z_minus))
         error = error_given_z(self.model, x, iteration.metrics["nll_given_z"])

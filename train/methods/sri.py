@@ -51,12 +51,13 @@ class SRI(LangevinInference):
         start = self.posterior_start(rows, generator=generator)
         with self.fabric.autocast():
             z_plus = langevin.sample(
-                model.posterior_density(x),
+                model.posterior_density(x, self.likelihood_weight),
                 start,
                 self.config.posterior_sampler,
                 generator=generator,
             )
         self.remember(rows, z_plus)
+        self.count_iteration()
         optimizer.zero_grad()
         with self.fabric.autocast():
             loss = generator_loss(model, x, z_plus, self.heard(x, generator=generator))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from lebm.encoders import encode_gaussian, gaussian_kl
 from lebm.model import LatentEBM
-from train.config import TrainConfig
 from train.methods.base import error_given_z, grad_norm, latent_metrics
 from train.methods.encoders import Autoencoder
 
@@ -50,13 +48,6 @@ class VAE(Autoencoder):
 
     headline = ("kl", "grad_norm_generator")
 
-    def __init__(
-        self, config: TrainConfig, train: Tensor, fabric: Fabric, *, generator: torch.Generator
-    ) -> None:
-        super().__init__(config, train, fabric, generator=generator)
-        if config.vae.annealing:
-            self.memory["iterations"] = torch.zeros((), dtype=torch.long)
-
     def iteration(
         self, x: Tensor, rows: Tensor, *, generator: torch.Generator
     ) -> dict[str, Tensor]:
@@ -71,8 +62,7 @@ class VAE(Autoencoder):
         loss = nll.mean() + self.divergence_cost(mean, log_std)
         loss.backward()
         optimizer.step()
-        if "iterations" in self.memory:
-            self.memory["iterations"] += 1
+        self.count_iteration()
         z_plus = (mean + log_std.exp() * noise).detach()
         nll_given_z = nll.detach().mean()
         return {
@@ -96,13 +86,6 @@ class VAE(Autoencoder):
             generator: source of whatever is drawn.
         """
         return encode_gaussian(self.encoder, x)
-
-    @property
-    def weight(self) -> float:
-        """Of the divergence in the loss."""
-        if not self.config.vae.annealing:
-            return 1.0
-        return min(1.0, int(self.memory["iterations"]) / self.config.vae.annealing)
 
     def divergence_cost(self, mean: Tensor, log_std: Tensor) -> Tensor:
         """What the divergence of q(z|x) from p_0 adds to the loss: a scalar."""

@@ -102,6 +102,28 @@ def test_every_network_s_gradient_is_that_of_the_divergences(part, model, x):
     assert (a - b).norm() < error * b.norm()
 
 
+def test_annealing_spares_the_inference_network_alone(make_method, sentences):
+    """At first its gradient is that of the likelihood; α and ψ have theirs from the beginning."""
+    gradients = []
+    for annealing in (0, 5):
+        method = make_method("amortised", sentences, annealing=annealing, word_dropout=0)
+        x, rng = sentences.train[:16], torch.Generator().manual_seed(4)
+        method.iteration(x, torch.arange(16), generator=rng)
+        model = method.model
+        parts = (model.prior, model.amortised.synthesis, model.amortised.inference)
+        gradients.append([torch.cat([p.grad.flatten() for p in q.parameters()]) for q in parts])
+        fresh = make_method("amortised", sentences, annealing=annealing, word_dropout=0).model
+        noise = fresh.prior.sample_base(16, generator=torch.Generator().manual_seed(4))
+        nll = -fresh.log_likelihood(x, fresh.amortised.inference(x, noise)[0]).mean()
+        nll.backward()
+    whole, annealed = gradients
+    torch.testing.assert_close(annealed[0], whole[0])
+    torch.testing.assert_close(annealed[1], whole[1])
+    alone = torch.cat([p.grad.flatten() for p in fresh.amortised.inference.parameters()])
+    torch.testing.assert_close(annealed[2], alone)
+    assert (whole[2] - alone).abs().max() > 1e-3
+
+
 def test_the_prior_learns_from_the_difference_of_the_samplers(model, x):
     """Δ moves α as eq. 7 does, with draws of q_φ and q_ψ for z⁺ and z⁻."""
     f, noise, samplers = model.prior.neg_energy, GRID.points, model.amortised

@@ -33,7 +33,7 @@ def test_the_terms_of_the_divergence_sum_to_it():
 
 @pytest.mark.parametrize("name", ["vae", "sa-vae"])
 def test_annealing_raises_the_weight_of_the_divergence_evenly(name, make_method, sentences):
-    method = make_method(name, sentences, vae=VAEConfig(annealing=4))
+    method = make_method(name, sentences, annealing=4)
     mean, log_std = encoded()
     weights = []
     for _ in range(6):
@@ -42,6 +42,33 @@ def test_annealing_raises_the_weight_of_the_divergence_evenly(name, make_method,
         torch.testing.assert_close(cost, method.weight * gaussian_kl(mean, log_std).mean())
         iterate(method, sentences)
     assert weights == [0, 0.25, 0.5, 0.75, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["lebm", "sri"])
+def test_annealing_has_chains_follow_the_likelihood_first(name, make_method, sentences):
+    """By 1 / w, at most 1 / 0.3; without annealing Bayes' rule holds from the first iteration."""
+    method = make_method(name, sentences, annealing=4)
+    weights = []
+    for _ in range(6):
+        weights.append(method.likelihood_weight)
+        iterate(method, sentences)
+    assert weights == pytest.approx([1 / 0.3, 1 / 0.3, 2, 4 / 3, 1, 1])
+    assert make_method(name, sentences).likelihood_weight == 1
+
+
+def test_chains_that_learn_climb_the_annealed_posterior(make_method, sentences, monkeypatch):
+    method, seen = make_method("lebm", sentences, annealing=2), []
+
+    def watched(x, likelihood_weight=1.0):
+        seen.append(likelihood_weight)
+        return posterior_density(x, likelihood_weight)
+
+    posterior_density = method.model.posterior_density
+    monkeypatch.setattr(method.model, "posterior_density", watched)
+    for _ in range(3):
+        iterate(method, sentences)
+    method.infer(sentences.test, generator=torch.Generator().manual_seed(0))
+    assert seen == pytest.approx([1 / 0.3, 2, 1, 1])
 
 
 def test_without_annealing_the_weight_is_one(make_method, sentences):
@@ -61,7 +88,7 @@ def test_free_bits_cost_nothing_and_the_rest_costs_all(make_method, sentences):
 
 
 def test_after_its_start_as_an_autoencoder_the_generator_begins_anew(make_method, sentences):
-    method = make_method("fb-vae", sentences, vae=VAEConfig(pretraining=3, annealing=2))
+    method = make_method("fb-vae", sentences, vae=VAEConfig(pretraining=3), annealing=2)
     first = [p.detach().clone() for p in method.model.generator.parameters()]
     weights = []
     for _ in range(3):
@@ -127,7 +154,7 @@ def test_nothing_learns_while_it_infers(make_method, sentences):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("annealing", -1), ("free_bits", -0.1), ("refine_rate", 0.0)]
+    ("field", "value"), [("pretraining", -1), ("free_bits", -0.1), ("refine_rate", 0.0)]
 )
 def test_bad_settings_are_named(field, value):
     with pytest.raises(ValueError, match=f"vae.{field}"):
