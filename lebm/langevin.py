@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from lebm.density import LogDensity, LogDensityFn, as_terms, value_and_force
+from lebm.fused import PriorDensity, Steps
 from lebm.noise import ChainNoise, drawn
 from lebm.trajectory import State, StepInfo, Trajectory, TrajectoryRecorder
 
@@ -67,7 +68,8 @@ def update(
 ) -> tuple[Tensor, StepInfo]:
     """One Langevin step, eq. 9, and what it was made of; all tensors `(n, latent_dim)`.
 
-    The only place where the arithmetic stands. Never changes its arguments.
+    The only place where the arithmetic stands, but for the fused prior chain of `lebm.fused`,
+    which is tested against it. Never changes its arguments.
     """
     s, scale = config.step_size, config.noise_scale
     return torch.add(z, force, alpha=s).add_(noise, alpha=scale), StepInfo(force, noise, s, scale)
@@ -85,15 +87,27 @@ def sample(
         config: steps, step size, temperature. `max_radius` is not applied here.
         generator: source of the noise, on z's device; drawn for many steps at once.
     """
-    z, density = z.detach(), as_terms(log_density_fn)
+    z, take = z.detach(), _steps(as_terms(log_density_fn), z, config)
     n, mine = drawn(len(z), generator)
     longest = _longest_piece(n * z.shape[1])
     for first in range(0, config.n_steps, longest):
         shape = (min(longest, config.n_steps - first), n, z.shape[1])
         noise = torch.randn(shape, generator=generator, device=z.device, dtype=z.dtype)
-        for epsilon in noise[:, mine]:
-            z, _ = update(z, density.force(z), epsilon, config)
+        z = take(z, noise[:, mine])
     return z
+
+
+def _steps(density: LogDensity, z: Tensor, config: LangevinConfig) -> Steps:
+    """How `sample` takes steps: fused where the density can, else one `update` after another."""
+    if isinstance(density, PriorDensity):
+        return density.steps(z, config.step_size, config.noise_scale)
+
+    def take(z: Tensor, noise: Tensor) -> Tensor:
+        for epsilon in noise:
+            z, _ = update(z, density.force(z), epsilon, config)
+        return z
+
+    return take
 
 
 def _longest_piece(n_numbers: int) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lebm.density import BASE, TILT, Analytic, LogDensity, Scaled
+from lebm.fused import PriorDensity
 from lebm.neg_energy import Activation, NegEnergyNet, NegEnergyTerm
 from lebm.noise import drawn
 
@@ -54,14 +55,18 @@ class TiltedPrior(nn.Module):
     def density(self, tilt: float = 1.0) -> LogDensity:
         """`unnorm_log_prob` as its terms: "base" (log p_0) and "tilt" (f_α).
 
-        Forces need no autograd while `f` is the network it was built with. The density follows
-        the network's weights as they learn; another network needs another density.
+        While `f` is the network it was built with, forces need no autograd and chains take fused
+        steps (`lebm.fused`). The density follows the network's weights as they learn; another
+        network needs another density.
 
         Args:
             tilt: λ in p_λ ∝ exp(λ f_α) p_0; the term "tilt" is then λ f_α.
         """
-        f = NegEnergyTerm(self.f) if isinstance(self.f, NegEnergyNet) else self.neg_energy
-        return LogDensity({BASE: _Base(self), TILT: f if tilt == 1 else Scaled(tilt, f)})
+        base = _Base(self)
+        if isinstance(self.f, NegEnergyNet):
+            return PriorDensity(base, NegEnergyTerm(self.f), tilt)
+        f = self.neg_energy
+        return LogDensity({BASE: base, TILT: f if tilt == 1 else Scaled(tilt, f)})
 
     def sample_base(self, n: int, *, generator: torch.Generator) -> Tensor:
         """n draws from p_0, shape `(n, latent_dim)`, on the device of the parameters."""
