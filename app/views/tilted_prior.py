@@ -80,7 +80,7 @@ def _show(view: TiltView, entry: ModelEntry, model: LatentEBM) -> None:
     circled = Circled(f"{entry.id} {entry.version} {wanted}")
     rows = circled.rows if tilt_now == wanted else []
     drawn = _pick_frame(view, entry)
-    scene = Scene(model, view, drawn, tilt_now, circled, rows)
+    scene = Scene(model, view, drawn, wanted, tilt_now, circled, rows)
     _show_numbers(scene)
     speaks = model.config.kind == "text"
     decoded = (tilted_prior_sentences if speaks else tilted_prior_samples).show(scene)
@@ -91,38 +91,38 @@ def _show(view: TiltView, entry: ModelEntry, model: LatentEBM) -> None:
         ),
         key="log_z",
     )
-    if tilt_now == wanted:
+    if scene.arrived:
         in_plane = bool(view.exact)
         show_lines(lines.tilted_prior(entry, tilt_now, decoded, in_plane=in_plane, speaks=speaks))
 
 
 def _show_numbers(scene: Scene) -> None:
+    """Of the λ that is asked for; ellipses until annealing has come there."""
     path, i, exact = scene.view.path, TILTS.index(scene.tilt), scene.exact
-    columns = st.columns(4)
-    columns[0].metric(
-        "log Z(λ), nats",
-        f"{path.log_z[i]:.2f} ± {path.error[i]:.2f}",
-        help="By annealed importance sampling; ± one standard error over 8 independent groups",
-    )
-    columns[1].metric(
-        "KL(p_λ ‖ p₀), nats",
-        f"{path.kl[i]:.2f}",
-        help="How much information the tilt adds to the Gaussian",
-    )
-    columns[2].metric(
-        "Draws of p₀ that count",
-        f"{path.direct_ess[i]:.1%}",
-        help="Effective share of plain importance sampling from p₀: near 0, the two hardly "
-        "overlap, and rejection or reweighting could not replace Langevin chains",
-    )
+    shown = {
+        "log Z(λ), nats": (
+            f"{path.log_z[i]:.2f} ± {path.error[i]:.2f}",
+            "By annealed importance sampling; ± one standard error over 8 independent groups",
+        ),
+        "KL(p_λ ‖ p₀), nats": (
+            f"{path.kl[i]:.2f}",
+            "How much information the tilt adds to the Gaussian",
+        ),
+        "Draws of p₀ that count": (
+            f"{path.direct_ess[i]:.1%}",
+            "Effective share of plain importance sampling from p₀: near 0, the two hardly "
+            "overlap, and rejection or reweighting could not replace Langevin chains",
+        ),
+    }
     if exact is None:
-        columns[3].metric("MALA acceptance", f"{path.acceptance[i]:.0%}")
+        help_line = "Share of the proposed steps at this λ that passed the Metropolis test"
+        shown["MALA acceptance"] = (f"{path.acceptance[i]:.0%}", help_line)
     else:
-        columns[3].metric(
-            "Exact: log Z, KL",
-            f"{exact.log_z:.2f}, {exact.kl:.2f}",
-            help="By quadrature over the latent plane",
-        )
+        help_line = "By quadrature over the latent plane"
+        shown["Exact: log Z, KL"] = (f"{exact.log_z:.2f}, {exact.kl:.2f}", help_line)
+    columns = st.columns(len(shown))
+    for column, (label, (value, help_line)) in zip(columns, shown.items(), strict=True):
+        column.metric(label, value if scene.arrived else "…", help=help_line)
 
 
 def _pick_frame(view: TiltView, entry: ModelEntry) -> Projection:

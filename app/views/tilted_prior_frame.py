@@ -63,7 +63,8 @@ class Scene:
         model: the model.
         view: all there is of it so far.
         drawn: where it is drawn.
-        tilt: λ.
+        wanted: the λ that a person asks for.
+        tilt: λ of what is drawn: that one, or as far as annealing has come on the way to it.
         circled: the samples of p_λ that a person circled.
         rows: their numbers; none as long as annealing has not reached the λ they belong to.
     """
@@ -71,9 +72,22 @@ class Scene:
     model: LatentEBM
     view: TiltView
     drawn: Projection
+    wanted: float
     tilt: float
     circled: Circled
     rows: list[int]
+
+    @property
+    def arrived(self) -> bool:
+        """Whether what is drawn belongs to the λ that a person asks for."""
+        return self.tilt == self.wanted
+
+    @property
+    def sampled(self) -> str:
+        """What the samples are of, as it stands on screen."""
+        if self.arrived:
+            return "p_λ"
+        return f"p_λ at λ = {self.tilt}" if self.tilt else "p₀"
 
     @property
     def exact(self) -> Exact | None:
@@ -132,7 +146,8 @@ def draw(scene: Scene, clouds: dict[str, Cloud], layers: Layers) -> None:
             extent=tilt.EXTENT if exact is not None else None,
         ),
         key=key,
-        on_select=partial(scene.circled.take, key),
+        # samples of a λ on the way are not those that the address would name
+        on_select=partial(scene.circled.take, key) if scene.arrived else "ignore",
         selection_mode=("lasso", "box"),
     )
     st.caption(f"{_says(scene)} {scene.view.note}")

@@ -16,7 +16,6 @@ from app.views.sentences import line
 from app.views.tilted_prior_frame import Scene
 
 _COLORS = {"p_0": figures.GAUSSIAN, "p_λ": figures.TILTED, "posterior": figures.POSTERIOR}
-_NAMES = {"p_0": "p₀", "p_λ": "p_λ", "posterior": "the aggregate posterior"}
 
 
 def show(scene: Scene) -> list[int]:
@@ -32,7 +31,7 @@ def show(scene: Scene) -> list[int]:
     voices = tilt_sentences.voices(scene.model, scene.view, scene.drawn, scene.tilt)
     found = {name: voice.saying(words) for name, voice in voices.items()} if words.split() else {}
     if found:
-        st.markdown(_counted(words, found))
+        st.markdown(_counted(scene, words, found))
     left, right = st.columns([3, 2])
     with right:  # first, since a browser takes a second to load what draws charts
         read = _read_out(scene, words, voices["p_λ"].rows[found["p_λ"]] if found else None)
@@ -42,11 +41,10 @@ def show(scene: Scene) -> list[int]:
     return read
 
 
-def _counted(words: str, found: dict[str, np.ndarray]) -> str:
+def _counted(scene: Scene, words: str, found: dict[str, np.ndarray]) -> str:
     """How many draws of each distribution say the words."""
-    counts = [
-        f"{hits.sum()} of {len(hits)} draws of {_NAMES[name]}" for name, hits in found.items()
-    ]
+    names = {"p_0": "p₀", "p_λ": scene.sampled, "posterior": "the aggregate posterior"}
+    counts = [f"{hits.sum()} of {len(hits)} draws of {names[name]}" for name, hits in found.items()]
     return f"**{plain(' '.join(words.split()))}** is said by {', '.join(counts)}."
 
 
@@ -79,7 +77,7 @@ def _read_out(scene: Scene, words: str, found: np.ndarray | None) -> list[int]:
     rows = scene.rows or (spread[: frame.SHOWN] if found is None else found.tolist())
     chosen = rows[: frame.SHOWN]
     kind = "circled" if scene.rows else "spread over it" if found is None else "that say these"
-    st.markdown(f"**Samples of p_λ**, {kind}")
+    st.markdown(f"**Samples of {scene.sampled}**, {kind}")
     energies = (-scene.model.prior.neg_energy(z[chosen])).tolist()
     sentences = sentence_chains.recall(scene.model, z[chosen])
     with st.container(height=520):
@@ -87,5 +85,6 @@ def _read_out(scene: Scene, words: str, found: np.ndarray | None) -> list[int]:
             marked = [Word(word, word.lower() in wanted) for word in said.split()]
             st.markdown(line(marked, f"sample {row}, −f = {energy:.2f}"))
     more = f"The first {len(chosen)} of {len(rows)}. " if len(rows) > len(chosen) else ""
-    st.caption(f"{more}The likeliest sentence of each; circle points to read them here.")
+    ask = "circle points to read them here" if scene.arrived else f"λ = {scene.wanted} is to come"
+    st.caption(f"{more}The likeliest sentence of each; {ask}.")
     return chosen

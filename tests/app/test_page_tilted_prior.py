@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -23,40 +24,75 @@ def page(page_of: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> Ap
     return page
 
 
-def test_the_first_view_waits_for_no_annealing(
-    page: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def _held_up(page: AppTest, monkeypatch: pytest.MonkeyPatch, at: float) -> Iterator[AppTest]:
+    """The page's first view while annealing waits at this λ; afterwards it goes on."""
     module = importlib.import_module("app.views.tilted_prior")
     monkeypatch.setattr(module, "_PATIENCE", 60)
-    begun, go_on = threading.Event(), threading.Event()
+    go_on = threading.Event()
 
     def held_up(job, *settings) -> None:
         publish = job.publish
 
-        def once(*result) -> None:
-            publish(*result)
-            begun.set()
+        def up_to(view, progress) -> None:
+            if view.reached(1.0) < at:
+                return
+            publish(view, progress)
             assert go_on.wait(60)
 
-        job.publish = once
+        job.publish = up_to
         build(job, *settings)
 
     build = module.tilt.build
     monkeypatch.setattr(module.tilt, "build", held_up)
-    page.query_params["rows"] = "3.17"
     st.cache_resource.clear()  # another test may have had this model annealed
     try:
-        page.run()
-        assert begun.is_set()
-        assert not page.exception
-        assert page.metric[0].value == "0.00 ± 0.00"  # λ = 0, where annealing begins
-        assert page.query_params["rows"] == "3.17"  # they are waited for
-        assert not page.code
+        yield page.run()
     finally:
         go_on.set()
+
+
+def test_the_first_view_waits_for_no_annealing(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.query_params["rows"] = "3.17"
+    with _held_up(page, monkeypatch, at=0):
+        assert not page.exception
+        assert [metric.value for metric in page.metric] == ["…"] * 4  # λ = 1 is not there yet
+        assert page.query_params["rows"] == "3.17"  # they are waited for
+        assert not page.code
     with_lines(page)
     assert "z[[3, 17]]" in page.code[0].value
-    assert page.metric[0].value != "0.00 ± 0.00"
+    assert all(re.match(r"-?\d", metric.value) for metric in page.metric)
+
+
+@pytest.mark.parametrize(
+    ("model", "at", "named"),
+    [("digits", 0, "p₀"), ("pinwheel", 0.3, "p_λ at λ = 0.3"), ("text", 0.3, "p_λ at λ = 0.3")],
+)
+def test_samples_on_the_way_are_called_what_they_are(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, model: str, at: float, named: str
+) -> None:
+    page.query_params.update({"model": model, "find": "the"})
+    with _held_up(page, monkeypatch, at):
+        assert not page.exception
+        said = _captions(page)
+        assert f"amples of {named}" in said
+        assert "λ = 1.0 is to come" in said
+        assert "circle points" not in said
+        if model == "text":
+            assert f"draws of {named}" in said
+    with_lines(page)
+    assert "amples of p_λ" in _captions(page)
+    assert f"amples of {named}" not in _captions(page)
+
+
+def _captions(page: AppTest) -> str:
+    """What the page says of its samples."""
+    images = [*page.get("image"), *page.get("imgs")]  # one or the other, as Streamlit's version
+    pictures = [each.proto.imgs[0].caption for each in images]
+    texts = [m.value for m in (*page.caption, *page.markdown)]
+    return "\n".join([*pictures, *texts])
 
 
 def test_circled_points_of_the_address_are_decoded(page: AppTest) -> None:
