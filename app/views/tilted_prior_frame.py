@@ -89,6 +89,11 @@ class Scene:
             return "p_λ"
         return f"p_λ at λ = {self.tilt}" if self.tilt else "p₀"
 
+    def invite(self, to: str) -> str:
+        """What a person may do with the chart, or while it is on the way, what is to come."""
+        ask = f"circle points of p_λ (no other cloud's) to {to}"
+        return ask if self.arrived else f"λ = {self.wanted} is to come"
+
     @property
     def exact(self) -> Exact | None:
         """Exact quantities at this λ, for a latent plane."""

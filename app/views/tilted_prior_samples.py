@@ -55,7 +55,7 @@ def _show_decoded(scene: Scene) -> list[int]:
     note = (
         f"{len(rows)} selected points, the first {len(chosen)} decoded"
         if rows
-        else f"{len(chosen)} samples of {scene.sampled}, decoded; {_what_next(scene)}"
+        else f"{len(chosen)} samples of {scene.sampled}, decoded; {scene.invite('decode them')}"
     )
     if pictures.ndim == 4:
         grid = mosaic(pictures, 6)
@@ -66,9 +66,6 @@ def _show_decoded(scene: Scene) -> list[int]:
     if rows:
         groups["selected"] = (everything[rows], figures.FOLLOWED)
     st.plotly_chart(figures.points(groups), key="decoded")
-    st.caption(f"Samples of {scene.sampled} after the generator; {_what_next(scene)}")
+    ask = scene.invite("find them here")
+    st.caption(f"Samples of {scene.sampled} after the generator; {ask}")
     return chosen
-
-
-def _what_next(scene: Scene) -> str:
-    return "circle points to decode them" if scene.arrived else f"λ = {scene.wanted} is to come"

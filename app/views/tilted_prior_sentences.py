@@ -85,6 +85,8 @@ def _read_out(scene: Scene, words: str, found: np.ndarray | None) -> list[int]:
             marked = [Word(word, word.lower() in wanted) for word in said.split()]
             st.markdown(line(marked, f"sample {row}, −f = {energy:.2f}"))
     more = f"The first {len(chosen)} of {len(rows)}. " if len(rows) > len(chosen) else ""
-    ask = "circle points to read them here" if scene.arrived else f"λ = {scene.wanted} is to come"
-    st.caption(f"{more}The likeliest sentence of each; {ask}.")
+    st.caption(
+        f"{more}The likeliest sentence of each; {scene.invite('read them here')}. What any other "
+        "point says stands under the pointer."
+    )
     return chosen

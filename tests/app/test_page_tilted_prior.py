@@ -84,6 +84,7 @@ def test_samples_on_the_way_are_called_what_they_are(
             assert f"draws of {named}" in said
     with_lines(page)
     assert "amples of p_λ" in _captions(page)
+    assert "circle points of p_λ (no other cloud's) to" in _captions(page)
     assert f"amples of {named}" not in _captions(page)
 
 
