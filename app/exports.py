@@ -19,7 +19,7 @@ _PICTURES: Formats = {
     "gif": ("The chain as a film for slides and web pages", "image/gif", export.gif),
     "mp4": ("The chain as a film, far smaller than the GIF", "video/mp4", export.mp4),
 }
-_NUMBERS: Formats = {
+NUMBERS: Formats = {
     "npz": (
         "Every recorded number, for NumPy; `lebm.archive.load` reads and replays it",
         "application/octet-stream",
@@ -27,12 +27,13 @@ _NUMBERS: Formats = {
     ),
     "csv": ("Terms, drift, noise and move of each step and chain", "text/csv", export.profile_csv),
 }
+FILES = _PICTURES | NUMBERS
 
 
-def of_a_sentence(model: LatentEBM) -> Formats:
-    """The files of posterior chains of a sentence, each with its help line and type."""
-    help_line = "What each step of each chain says, and the terms of −log p(x, z) there"
-    return _NUMBERS | {"csv": (help_line, "text/csv", partial(export.sentences_csv, model))}
+def of_sentences(model: LatentEBM) -> Formats:
+    """The files of chains that say something, each with its help line and type."""
+    help_line = "What each step of each chain says, and the terms of its −log p there"
+    return NUMBERS | {"csv": (help_line, "text/csv", partial(export.sentences_csv, model))}
 
 
 @st.fragment
@@ -42,8 +43,7 @@ def take_away(
     *,
     key: str,
     title: str = "Export",
-    pictures: bool = True,
-    numbers: Formats = _NUMBERS,
+    formats: Formats = FILES,
 ) -> None:
     """Draw the buttons; a file is made only when its button is pressed, of what is shown then.
 
@@ -52,10 +52,8 @@ def take_away(
         entry: where its model is.
         key: begins the keys of the buttons.
         title: of the box.
-        pictures: whether there are any; sentences have numbers and Python lines alone.
-        numbers: the files there are beside them.
+        formats: the files there are; sentences have no pictures.
     """
-    formats = _PICTURES | numbers if pictures else numbers
     with st.expander(f"{title}, or make it again in Python"):
         with st.container(horizontal=True):
             for kind, (help_line, mime, make) in formats.items():
@@ -72,7 +70,7 @@ def take_away(
         st.caption("Model, seed and all settings are inside each file.")
         if asked:
             film = shown()
-            text = recipe.lines(film.recipe, entry, film.step, film.example)
+            text = recipe.lines(film.recipe, entry, film.step, film.example, speaks=film.speaks)
             st.code(text, language="python")
 
 

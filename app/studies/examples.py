@@ -50,11 +50,6 @@ class Example:
             "typed": f"the sentence “{self.typed}”",
         }[self.origin]
 
-    @property
-    def is_sentence(self) -> bool:
-        """Whether it is one, not a picture or a point."""
-        return self.x.dtype == torch.int64
-
 
 @dataclass(frozen=True, slots=True)
 class Examples:

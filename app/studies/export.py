@@ -24,7 +24,6 @@ from app.studies.chain_run import ChainRun, drawable
 from app.studies.examples import Example
 from app.studies.recipe import file_stem
 from app.studies.sentence_chains import read
-from app.studies.sentence_posterior import joint_terms
 from lebm import archive
 from lebm.model import LatentEBM
 from lebm.recipe import ChainRecipe
@@ -70,10 +69,15 @@ class Film:
 
     @classmethod
     def of_sentences(
-        cls, recipe: ChainRecipe, chains: Trajectory, step: int, example: Example
+        cls, recipe: ChainRecipe, chains: Trajectory, step: int, example: Example | None = None
     ) -> Film:
-        """Chains of a sentence, which have no pictures."""
+        """Chains of the prior or of a sentence, which have no pictures."""
         return cls(recipe, chains, np.arange(0), np.empty(0), step, example)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether its chains say something and have no pictures."""
+        return self.pictures.size == 0
 
     @property
     def name(self) -> str:
@@ -165,12 +169,13 @@ def profile_csv(film: Film) -> bytes:
 
 
 def sentences_csv(model: LatentEBM, film: Film) -> bytes:
-    """A row for each step and chain of a sentence: the terms of -log p(x, z), and what it says."""
+    """A row for each step and chain: the terms of -log p(z) or -log p(x, z), and what it says."""
     t = film.trajectory
-    columns = joint_terms(model, t)
+    columns = {"energy": t.energy.numpy(), "half_sq_norm": t.half_sq_norm.numpy()}
+    if film.example is not None:
+        columns = {"neg_log_likelihood": -t.log_likelihood.numpy()} | columns
     said = np.array(read(model, t.z.flatten(0, 1)), object).reshape(t.energy.shape)
-    names = ("neg_log_likelihood", "energy", "half_sq_norm")
-    return _table(film, dict(zip(names, columns.values(), strict=True)) | {"sentence": said})
+    return _table(film, columns | {"sentence": said})
 
 
 def _table(film: Film, columns: dict[str, np.ndarray]) -> bytes:

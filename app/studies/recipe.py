@@ -52,7 +52,14 @@ def file_stem(recipe: ChainRecipe) -> str:
     return f"{model}{kind}-seed{recipe.segments[0].seed}"
 
 
-def lines(recipe: ChainRecipe, entry: ModelEntry, step: int, example: Example | None = None) -> str:
+def lines(
+    recipe: ChainRecipe,
+    entry: ModelEntry,
+    step: int,
+    example: Example | None = None,
+    *,
+    speaks: bool = False,
+) -> str:
     """A script; after it `chain` is the trajectory and `examples` what one step decodes to.
 
     Args:
@@ -60,6 +67,7 @@ def lines(recipe: ChainRecipe, entry: ModelEntry, step: int, example: Example | 
         entry: where its model is.
         step: the step that is looked at.
         example: whose posterior the chain climbs; None for a prior chain.
+        speaks: whether the model is one of sentences; they are then `sentences`.
     """
     script = Script(entry)
     if example is None:
@@ -72,7 +80,7 @@ def lines(recipe: ChainRecipe, entry: ModelEntry, step: int, example: Example | 
     for i, segment in enumerate(recipe.segments):
         _add_segment(script, recipe, segment, first=i == 0)
     script.add(f"examples = model.generate(chain.z[{step}])")
-    if example is not None and example.is_sentence:
+    if speaks:
         script.add("sentences = model.config.text.vocabulary.decode(examples)")
     return str(script)
 

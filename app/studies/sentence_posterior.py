@@ -16,7 +16,7 @@ from lebm.vocabulary import lengths
 from lebm.word_edits import edits, share_differing
 
 
-def joint_terms(model: LatentEBM, chains: Trajectory) -> dict[str, np.ndarray]:
+def joint_terms(chains: Trajectory) -> dict[str, np.ndarray]:
     """The terms of -log p(x, z) up to log Z and a constant, `(T, n)` each."""
     return {
         "−log p(x|z)": -chains.log_likelihood.numpy(),
@@ -84,7 +84,7 @@ def restarts(
     z, prior = chains.z[-1], posterior.prior_samples(model, settings, card)
     said, by_prior = model.generate(z), model.generate(prior)
     apart, said_apart = posterior.distances(z), edits(said, said).float()
-    terms = joint_terms(model, chains)
+    terms = joint_terms(chains)
     base = 0.5 * z.shape[1] * np.log(2 * np.pi)
     return SentenceRestarts(
         step=int(chains.steps[-1]),

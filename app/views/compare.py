@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app import address, cache, figures
-from app.exports import take_away
+from app.exports import FILES, of_sentences, take_away
 from app.jobs import Job
 from app.player import player
 from app.player.payload import Track, View, encode
@@ -180,7 +180,8 @@ def _offer(a: Side, b: Side) -> None:
     for side in (a, b):
         key, title = f"compare.{side.name}", f"Export {side.name}"
         film = partial(_film, side, shown)
-        take_away(film, side.entry, key=key, title=title, pictures=not side.speaks)
+        formats = of_sentences(side.model) if side.speaks else FILES
+        take_away(film, side.entry, key=key, title=title, formats=formats)
 
 
 def _film(side: Side, shown: list[int]) -> Film:

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app import cache, figures
-from app.exports import take_away
+from app.exports import FILES, NUMBERS, take_away
 from app.jobs import Job
 from app.models import ModelEntry
 from app.sidebar import Length, chain_settings, pick_model
@@ -131,7 +131,8 @@ def _offer(run: LongRun, entry: ModelEntry, settings: ChainSettings) -> None:
     recipe = recipe_of([Segment(0, settings)], run.last_step, entry, fingerprint)
     steps = np.array(run.picture_steps)
     film = Film(recipe, run.trajectory, steps, run.pictures, run.last_step)
-    take_away(lambda: film, entry, key="long", pictures=run.model.config.kind != "text")
+    formats = NUMBERS if film.speaks else FILES  # it may have a million sentences
+    take_away(lambda: film, entry, key="long", formats=formats)
 
 
 def _show_verdict(verdict: Verdict) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app import cache
+from app.exports import of_sentences, take_away
 from app.figures.sentences import energy_and_words
 from app.models import ModelEntry
 from app.sidebar import Count, Length, chain_settings, plain
 from app.studies import sentence_chains
-from app.studies.chain_run import ChainSettings, chain_id
+from app.studies.chain_run import ChainSettings, Segment, chain_id
+from app.studies.export import Film
+from app.studies.recipe import recipe_of
 from app.studies.sentence_chains import Stretch
 from app.views.sentences import SILENCE, line
 from lebm.checkpoint import ModelCard
@@ -49,6 +53,7 @@ def show(entry: ModelEntry, model: LatentEBM, card: ModelCard) -> None:
         help="Its sentences stand below, from the first step to the last.",
     )
     _show_walk(model, chains, int(chain), step)
+    _offer(entry, model, chains, settings, step)
 
 
 def _chains(entry: ModelEntry, model: LatentEBM, settings: ChainSettings) -> Trajectory:
@@ -106,6 +111,16 @@ def _show_walk(model: LatentEBM, chains: Trajectory, chain: int, step: int) -> N
     with st.container(height=420):
         for stretch in found:
             st.markdown(_line(stretch))
+
+
+def _offer(
+    entry: ModelEntry, model: LatentEBM, chains: Trajectory, settings: ChainSettings, step: int
+) -> None:
+    """The chains as files and as Python lines."""
+    n_taken, fingerprint = len(chains.z) - 1, cache.fingerprint(entry)
+    recipe = recipe_of((Segment(0, settings),), n_taken, entry, fingerprint)
+    film = Film.of_sentences(recipe, chains, step)
+    take_away(lambda: film, entry, key="chains.0", formats=of_sentences(model))
 
 
 def _line(stretch: Stretch) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from app import cache
-from app.exports import of_a_sentence, take_away
+from app.exports import of_sentences, take_away
 from app.figures import posterior as figures
 from app.figures.sentences import energy_and_words
 from app.models import ModelEntry
@@ -161,7 +161,7 @@ def _show_table(found: SentenceRestarts) -> None:
 @st.fragment
 def _follow(model: LatentEBM, chains: Trajectory, x: Tensor) -> None:
     """One restart from noise to its end: what it says at a step, and where words change."""
-    terms = sentence_posterior.joint_terms(model, chains)
+    terms = sentence_posterior.joint_terms(chains)
     chain, step, quantity = _choose_view(chains, list(terms))
     st.session_state.setdefault(_SHOWN, [])[:] = [step]
     _show_step(model, chains, terms, chain, step, x)
@@ -258,7 +258,7 @@ def _offer(
     def film() -> Film:
         return Film.of_sentences(recipe, chains, shown[0], example)
 
-    take_away(film, entry, key="posterior", pictures=False, numbers=of_a_sentence(model))
+    take_away(film, entry, key="posterior", formats=of_sentences(model))
 
 
 def _show_spread(model: LatentEBM, chains: Trajectory, found: SentenceRestarts) -> None:
@@ -271,5 +271,5 @@ def _show_spread(model: LatentEBM, chains: Trajectory, found: SentenceRestarts) 
         ),
         key="distances",
     )
-    terms = sentence_posterior.joint_terms(model, chains)
+    terms = sentence_posterior.joint_terms(chains)
     st.plotly_chart(figures.joint_terms(chains.steps.numpy(), terms), key="terms")

@@ -106,6 +106,19 @@ def test_posterior_chains_of_an_upload_are_taken_away_and_made_again(
     _assert_same(names["x"], chain.x.numpy())
 
 
+def test_what_chains_say_is_taken_away(open_page: Callable[..., Any]) -> None:
+    page = open_page("?model=text&n=4&K=20&seed=4", wait_for=".js-plotly-plot")
+    _open_box(page, "Export")
+    comment, header, *rows = _download(page, "chains.0.csv").decode().splitlines()
+    recipe = ChainRecipe.from_json(comment.removeprefix("# settings: "))
+    assert (recipe.model, recipe.segments[0].seed) == ("text", 4)
+    assert header == "step,chain,energy,half_sq_norm,sentence"
+    assert len(rows) == 21 * 4
+    model, _ = zoo.load_model("text")
+    said = model.config.text.vocabulary.decode(model.generate(recipe.run(model).z[-1]))
+    assert [row.split(",", 4)[4].strip('"') for row in rows[-4:]] == said
+
+
 def test_a_wrong_file_is_one_sentence_and_a_right_one_opens(open_page: Callable[..., Any]) -> None:
     page = open_page("?model=digits")
     page.get_by_text("Open your own").click()

@@ -18,7 +18,7 @@ from app.studies import export
 from app.studies.chain_run import decode
 from app.studies.examples import Example
 from app.studies.export import Film
-from lebm import archive
+from lebm import archive, zoo
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
 from lebm.recipe import ChainRecipe, Segment, fingerprint
@@ -104,6 +104,27 @@ def test_a_csv_has_a_row_for_each_step_and_chain(film: Film) -> None:
     assert float(row["energy"]) == pytest.approx(float(film.trajectory.energy[6, 2]), rel=1e-6)
     moved = (film.trajectory.z[6, 2] - film.trajectory.z[5, 2]).norm()
     assert float(row["displacement"]) == pytest.approx(float(moved), rel=1e-5)
+
+
+def test_a_csv_of_sentences_has_what_each_step_of_each_chain_says() -> None:
+    model, card = zoo.load_model("text")
+    segments = (Segment(seed=3, sampler=replace(card.prior_sampler, n_steps=7)),)
+    recipe = ChainRecipe("text", fingerprint(model), 5, segments)
+    chain = recipe.run(model)
+    first, *lines = (
+        export.sentences_csv(model, Film.of_sentences(recipe, chain, 7)).decode().splitlines()
+    )
+    assert ChainRecipe.from_json(first.removeprefix("# settings: ")) == recipe
+    assert lines[0] == "step,chain,energy,half_sq_norm,sentence"
+    rows = list(csv.DictReader(lines))
+    assert [(row["step"], row["chain"]) for row in rows] == [
+        (str(step), str(i)) for step in range(8) for i in range(5)
+    ]
+    z = chain.z.flatten(0, 1)
+    said = model.config.text.vocabulary.decode(model.generate(z))
+    assert [row["sentence"] for row in rows] == said
+    energy = [float(row["energy"]) for row in rows]
+    np.testing.assert_allclose(energy, -model.prior.neg_energy(z), rtol=1e-4, atol=1e-4)
 
 
 def test_a_long_film_keeps_its_ends(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

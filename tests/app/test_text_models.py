@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,18 @@ def test_chains_are_read(page_of: Callable[..., AppTest], save_run: Callable) ->
     page.slider(key="step").set_value(40).run()
     assert not page.exception
     assert any("Chain 3" in markdown.value for markdown in page.markdown)
+
+
+def test_what_chains_say_is_taken_away_and_made_again(page_of: Callable[..., AppTest]) -> None:
+    page = page_of("chains", model="text", n="4", K="20", seed="3", step="12")
+    page.run()
+    assert [button.proto.label for button in page.get("download_button")] == ["NPZ", "CSV"]
+    page.button(key="chains.0.python").click().run()
+    assert not page.exception
+    names: dict[str, Any] = {}
+    exec(page.code[0].value, names)
+    assert names["chain"].z.shape[:2] == (21, 4)
+    assert names["sentences"] == list(page.dataframe[0].value["sentence"])
 
 
 def test_nonsense_in_the_address_falls_back(page_of: Callable, save_run: Callable) -> None:
