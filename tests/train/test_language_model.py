@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lebm.vocabulary import END
+from train import language_model
 from train.language_model import LanguageModel, LanguageModelConfig, fit, perplexity, word_nll
 
 CPU = torch.device("cpu")
@@ -70,6 +71,22 @@ def test_it_learns_what_there_is_to_know():
     assert perplexity(model, coins(200, 1)) == pytest.approx(2 ** (1 / 3), abs=0.02)
     wrong = torch.tensor([[2, 3, END]])
     assert perplexity(model, wrong) > 3
+
+
+def test_a_pass_that_is_worse_by_chance_ends_nothing(monkeypatch):
+    """It learns on, stops after three such passes in a row, and is what it was at its best."""
+    scores, passes = iter([5.0, 4.0, 4.5, 4.2, 3.0, 3.1, 3.3, 3.2, 1.0]), []
+
+    def learn(model, *_):
+        passes.append(len(passes) + 1)
+        model.bias.data.fill_(passes[-1])
+
+    monkeypatch.setattr(language_model, "_learn", learn)
+    monkeypatch.setattr(language_model, "perplexity", lambda *_: next(scores))
+    sentences = torch.ones(20, 3, dtype=torch.long)
+    model = fit(sentences, 4, SMALL, seed=0, device=CPU)
+    assert passes == list(range(1, 9))
+    assert (model.bias == 5).all()
 
 
 def test_the_seed_decides_all_and_nothing_else_is_drawn():
