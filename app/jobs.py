@@ -11,10 +11,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 1.0  # seconds that a page waits for its own work before it draws a bar
 UNWATCHED_SECONDS = 30.0  # a reload or a slow network is shorter
 
 
-@dataclass
+@dataclass(eq=False)
 class Job(Generic[T]):
     """Work under way or done.
 
@@ -45,6 +46,10 @@ class Job(Generic[T]):
             self.abandoned = True
         return self.abandoned or self.cancelled.is_set()
 
+    def report(self, progress: float) -> None:
+        """Say how far the work has come."""
+        self.progress = progress
+
     def publish(self, result: T, progress: float) -> None:
         """Show what there is so far."""
         self.latest, self.progress = result, progress
@@ -66,6 +71,7 @@ class Jobs:
     def __init__(self, keep: int = 6) -> None:
         self._keep = keep
         self._jobs: dict[str, Job] = {}
+        self._own: set[Job] = set()
         self._lock = threading.Lock()
         atexit.register(self.close)
 
@@ -89,6 +95,24 @@ class Jobs:
         threading.Thread(target=_run, args=(job, work), daemon=True).start()
         return job
 
+    def begin(self, work: Callable[[Job], None]) -> Job:
+        """A job of the caller's own, which nobody else finds; remembered here while it runs.
+
+        Args:
+            work: as for `start`.
+        """
+        job: Job = Job()
+        with self._lock:
+            self._own.add(job)
+
+        def run() -> None:
+            _run(job, work)
+            with self._lock:
+                self._own.discard(job)
+
+        threading.Thread(target=run, daemon=True).start()
+        return job
+
     def forget(self, job_id: str) -> None:
         """Cancel a job and let it be started anew."""
         with self._lock:
@@ -99,7 +123,7 @@ class Jobs:
     def close(self, seconds: float = 10.0) -> None:
         """Cancel all work and wait for it, since torch aborts a process that ends within it."""
         with self._lock:
-            jobs = list(self._jobs.values())
+            jobs = [*self._jobs.values(), *self._own]
         for job in jobs:
             job.cancelled.set()
         for job in jobs:

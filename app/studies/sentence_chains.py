@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -18,6 +18,7 @@ from lebm.trajectory import Trajectory
 from lebm.vocabulary import END
 from lebm.word_edits import share_differing
 
+PIECE = 10  # steps between two looks at whether to go on
 _BATCH = 512  # latents decoded at a time
 
 
@@ -51,12 +52,30 @@ class Stretch:
         return self.energy[1] - self.energy[0]
 
 
-def walk(model: LatentEBM, settings: ChainSettings, x: Tensor | None = None) -> Trajectory:
-    """The chains with every step, from p_0 noise: of the prior, or of a sentence x `(1, T)`."""
-    noise = settings.noise(model)
-    density = settings.density(model, x)
-    start = langevin.init(density, noise.at(0))
-    return langevin.run(density, start, settings.sampler(settings.n_steps), noise=noise)
+def walk(
+    model: LatentEBM,
+    settings: ChainSettings,
+    x: Tensor | None = None,
+    report: Callable[[float], None] = lambda share: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Trajectory:
+    """The chains with every step, from p_0 noise.
+
+    Args:
+        model: the model.
+        settings: the chains.
+        x: the sentence whose posterior they climb, `(1, T)`; None climbs the prior.
+        report: called with the share done.
+        should_stop: asked now and then once there are steps; True ends the chains there.
+    """
+    noise, density = settings.noise(model), settings.density(model, x)
+    state, n_steps = langevin.init(density, noise.at(0)), settings.n_steps
+    chains = langevin.run(density, state, settings.sampler(min(PIECE, n_steps)), noise=noise)
+    while (taken := chains.state.step) < n_steps and not should_stop():
+        piece = settings.sampler(min(PIECE, n_steps - taken))
+        chains = chains.extend(langevin.run(density, chains.state, piece, noise=noise))
+        report(chains.state.step / n_steps)
+    return chains
 
 
 def read(model: LatentEBM, z: Tensor) -> list[str]:

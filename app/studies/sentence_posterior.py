@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from app.studies import posterior
+from app.jobs import Job
+from app.studies import posterior, sentence_chains
 from app.studies.chain_run import ChainSettings
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
@@ -66,6 +67,26 @@ class SentenceRestarts:
     def nll_a_word(self) -> np.ndarray:
         """-log p(x|z) over the example's words, its END counted as one, `(n,)`."""
         return self.nll / self.n_tokens
+
+
+def infer(
+    job: Job[tuple[Trajectory, SentenceRestarts]],
+    model: LatentEBM,
+    settings: ChainSettings,
+    x: Tensor,
+    card: ModelCard,
+) -> None:
+    """Publish the chains and where they end; if the job is to stop, after the steps taken so far.
+
+    Args:
+        job: where to publish.
+        model: the model.
+        settings: the chains.
+        x: the sentence, `(1, T)`.
+        card: as for `restarts`.
+    """
+    chains = sentence_chains.walk(model, settings, x, job.report, job.should_stop)
+    job.publish((chains, restarts(model, chains, settings, x, card)), 1.0)
 
 
 def restarts(

@@ -108,7 +108,7 @@ def build(job: Job[TiltView], model: LatentEBM, card: ModelCard, frame: Frame) -
         model,
         card,
         x,
-        report=lambda share: _report(job, 0.6 + 0.4 * share),
+        report=lambda share: job.report(0.6 + 0.4 * share),
         should_stop=job.should_stop,
     )
     if posterior is not None:
@@ -147,10 +147,6 @@ def _learned(model: LatentEBM) -> Tensor | None:
     if model.amortised is None:
         return None
     return model.learned_start(ChainNoise(0, range(N_LEARNED), model.config.latent_dim).at(0))
-
-
-def _report(job: Job[TiltView], progress: float) -> None:
-    job.progress = progress
 
 
 def trustworthiness(latents: Tensor, points: np.ndarray) -> float:

@@ -71,12 +71,8 @@ def _posterior_samples(scene: Scene) -> Tensor | None:
     def infer(job: Job[Tensor]) -> None:
         known = scene.known()
         x = data.to_model_range(known.rows[:_N_POSTERIOR])
-
-        def report(share: float) -> None:
-            job.progress = share
-
         z = aggregate_posterior(
-            scene.model, scene.card, x, report=report, should_stop=job.should_stop
+            scene.model, scene.card, x, report=job.report, should_stop=job.should_stop
         )
         if z is not None:
             job.publish(z, 1.0)

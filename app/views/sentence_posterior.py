@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 import torch
@@ -21,16 +23,15 @@ from app.studies.recipe import recipe_of
 from app.studies.sentence_chains import Stretch, compared
 from app.studies.sentence_posterior import SentenceRestarts
 from app.views.sentences import line, marked
+from app.waiting import tell_stopped, wait_for
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from lebm.trajectory import Trajectory
 from lebm.word_edits import edits
 
-_KEPT = "sentence_posterior.kept"  # chains and restarts, with the settings they belong to
+_KEPT = "sentence_posterior.kept"  # the job of chains and restarts, and what it depends on
 _SHOWN = "sentence_posterior.step"  # in a list that exports read where there is no session
 _ALIKE = 0.25  # of the distance between two prior samples
-
-Found = tuple[Trajectory, SentenceRestarts]
 
 
 def show(
@@ -41,9 +42,15 @@ def show(
     example: Example,
 ) -> None:
     """Draw the page below its controls."""
-    chains, found = _found(entry, model, card, settings, example.x)
+    this = posterior.run_id(entry, settings, example.x)
+    work = partial(sentence_posterior.infer, model=model, settings=settings, x=example.x, card=card)
+    inferred = wait_for(_KEPT, this, work, "Inferring latents")
+    if inferred is None:
+        return
+    chains, found = inferred
     n = settings.n_chains
     st.subheader(f"{n} restart{'s' if n > 1 else ''} after {found.step} steps")
+    tell_stopped(found.step, settings.n_steps, _KEPT)
     if failures := chains.failures:
         st.warning(f"{len(failures)} chains were stopped; the first: {failures[0]}.")
     _show_numbers(model, found)
@@ -51,20 +58,6 @@ def show(
     _follow(model, chains, example.x)
     _offer(entry, model, chains, settings, example)
     _show_spread(model, chains, found)
-
-
-def _found(
-    entry: ModelEntry, model: LatentEBM, card: ModelCard, settings: ChainSettings, x: Tensor
-) -> Found:
-    """Taken once, kept in the session while nothing changes."""
-    this = posterior.run_id(entry, settings, x)
-    kept = st.session_state.get(_KEPT)
-    if kept is None or kept[0] != this:
-        with st.spinner("Inferring latents"):
-            chains = sentence_chains.walk(model, settings, x)
-            kept = this, (chains, sentence_posterior.restarts(model, chains, settings, x, card))
-        st.session_state[_KEPT] = kept
-    return kept[1]
 
 
 def _show_numbers(model: LatentEBM, found: SentenceRestarts) -> None:

@@ -78,6 +78,7 @@ def page_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Ap
     # the server that was there when its module was imported.
     for name in [name for name in sys.modules if name.partition(".")[0] == "app"]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr("app.jobs.PATIENCE", 20)  # nothing polls here
 
     def _page_of(name: str, **address: str) -> AppTest:
         script = f"from app.views import {name}\n{name}.page()"

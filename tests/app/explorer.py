@@ -47,6 +47,22 @@ def press(page: Any, button: Any, until: Any) -> None:
     until.first.wait_for()
 
 
+def arrived(page: AppTest) -> AppTest:
+    """A page of the app's tests, run until it waits for no job of its session."""
+    for _ in range(600):
+        page.run()
+        assert not page.exception
+        if not waits(page):
+            return page
+        time.sleep(0.1)
+    raise AssertionError("the page never showed what it waited for")
+
+
+def waits(page: AppTest) -> bool:
+    """Whether it shows how far a job is, and a way to stop it."""
+    return any(button.label == "Stop here" for button in page.button)
+
+
 def with_lines(page: AppTest) -> AppTest:
     """A page of the app's tests, run until it shows the lines that make what it computes."""
     for _ in range(300):

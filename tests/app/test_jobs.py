@@ -75,6 +75,24 @@ def test_the_oldest_job_is_cancelled_and_forgotten() -> None:
         job.cancelled.set()
 
 
+def test_a_job_of_ones_own_is_ended_by_nobody_else() -> None:
+    jobs = Jobs(keep=1)
+
+    def work(job: Job[int]) -> None:
+        job.publish(1, 0.5)
+        job.cancelled.wait(5)
+
+    own = [jobs.begin(work) for _ in range(3)]
+    for name in "abc":
+        jobs.start(name, work)
+    assert all(job.running for job in own)
+    own[0].cancelled.set()
+    assert own[0].finished.wait(5)
+    assert (own[0].latest, own[1].running, own[2].running) == (1, True, True)
+    jobs.close()
+    assert not any(job.running for job in own)
+
+
 def test_closing_ends_all_work_and_waits_for_it() -> None:
     jobs = Jobs()
 

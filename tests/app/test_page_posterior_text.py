@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from explorer import arrived
 from streamlit.testing.v1 import AppTest
 
 from app.studies.export import Film, npz, sentences_csv
@@ -34,9 +35,8 @@ def _encoded(model: LatentEBM, sentence: str) -> torch.Tensor:
 
 
 def _chains(page: AppTest) -> Trajectory:
-    page.run()
-    assert not page.exception
-    return page.session_state["sentence_posterior.kept"][1][0]
+    arrived(page)
+    return page.session_state["sentence_posterior.kept"][1].latest[0]
 
 
 def _type(page: AppTest, text: str) -> None:
@@ -66,6 +66,43 @@ def test_it_opens_on_restarts_of_a_held_out_sentence(page: AppTest, model: Laten
     np.testing.assert_allclose(table["a word"], nll / 13, atol=1e-3)
     np.testing.assert_allclose(table["−log p(x, z)"], joint, atol=1e-3)
     assert list(table["says"]) == model.config.text.vocabulary.decode(model.generate(z))
+
+
+def test_long_chains_are_stopped_on_the_way_and_keep_what_there_is(
+    page: AppTest, model: LatentEBM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _chains(page)
+    monkeypatch.setattr("app.jobs.PATIENCE", 0)
+    monkeypatch.setattr("app.studies.sentence_chains.PIECE", 1)
+    page.query_params["K1"] = "500"
+    page.sidebar.number_input(key="K1").set_value(500).run()
+    assert not page.subheader  # they are on their way
+    page.button(key="sentence_posterior.kept.stop").click().run()
+    _, job = page.session_state["sentence_posterior.kept"]
+    assert job.finished.wait(60)
+    chains = _chains(page)
+    taken = len(chains.z) - 1
+    assert 0 < taken < 500
+    assert page.subheader[0].value == f"9 restarts after {taken} steps"
+    assert page.info[0].value == f"Stopped after {taken} of 500 steps."
+    n = min(taken, 60)
+    torch.testing.assert_close(chains.z[: n + 1], whole.z[: n + 1], rtol=0, atol=1e-4)
+    next(button for button in page.button if button.label == "Take all steps").click()
+    assert len(_chains(page).z) == 501
+    assert not page.info
+
+
+def test_other_settings_end_the_chains_that_are_waited_for(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.PATIENCE", 0)
+    page.query_params.update({"K1": "500", "n1": "100"})
+    page.run()
+    _, before = page.session_state["sentence_posterior.kept"]
+    page.sidebar.number_input(key="K1").set_value(5)
+    assert len(_chains(page).z) == 6
+    assert before.finished.wait(60)
+    assert len(before.latest[0].z) < 501
 
 
 def test_a_typed_sentence_gives_the_chains_of_the_picked_one(page: AppTest) -> None:
