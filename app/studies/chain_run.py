@@ -114,7 +114,7 @@ class ChainRun:
         settings: ChainSettings,
         x: Tensor | None = None,
     ) -> ChainRun:
-        """A new chain, `settings.n_steps` steps long (at most `step_limit`).
+        """A new chain that has taken no step.
 
         Args:
             root: from `chain_id`.
@@ -134,8 +134,7 @@ class ChainRun:
         )
         segments = (Segment(0, settings),)
         examples = decode(model, trajectory.z)
-        run = cls(root, model, plane, segments, noise, trajectory, arrows, examples, x)
-        return run.advance(settings.n_steps)
+        return cls(root, model, plane, segments, noise, trajectory, arrows, examples, x)
 
     @property
     def id(self) -> str:

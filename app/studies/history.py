@@ -7,6 +7,7 @@ test up to step 60, then s = 0.02 and T = 0.5 with it up to step 90.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -51,11 +52,16 @@ def write(run: ChainRun) -> str:
     )
 
 
-def replay(run: ChainRun, past: Past, now: ChainSettings) -> ChainRun:
+def replay(
+    run: ChainRun,
+    past: Past,
+    now: ChainSettings,
+    advance: Callable[[ChainRun, int], ChainRun] = ChainRun.advance,
+) -> ChainRun:
     """A chain that has just started, taken through its past up to the settings that hold now."""
     in_order = [*(settings for settings, _ in past), now]
     for (_, end), following in zip(past, in_order[1:], strict=True):
-        run = run.advance(end).change(following)
+        run = advance(run, end).change(following)
     return run
 
 

@@ -27,7 +27,7 @@ def run_id(entry: ModelEntry, settings: ChainSettings, x: Tensor) -> str:
 def start(
     chain_id: str, model: LatentEBM, plane: LatentPlane, settings: ChainSettings, x: Tensor
 ) -> ChainRun:
-    """Posterior chains of one example, each from a start of its own: restarts.
+    """Posterior chains of one example at their starts, one each: restarts to be.
 
     Points of a latent plane are drawn over the exact posterior density.
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import address, cache
 from app.exports import take_away
+from app.jobs import Job
 from app.models import ModelEntry
 from app.player import player
 from app.player.payload import View, encode
@@ -16,15 +17,18 @@ from app.sidebar import Length, chain_settings, pick_model
 from app.studies import history
 from app.studies.chain_run import ChainRun, ChainSettings, chain_id
 from app.studies.export import Film
+from app.studies.history import Past
 from app.studies.recipe import recipe_of
+from app.studies.steps import Runs, take
 from app.views import sentence_chains
+from app.waiting import tell_stopped, wait_for
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 
 _PLAYER = "player"
 _RUNS, _ROOT = "chains.runs", "chains.root"  # the chain and, after a fork, its other branch
 _FORK_AT, _RESTART = "chains.fork_at", "chains.restart"
-_PAYLOAD, _VIEW = "chains.payload", "chains.view"
+_PAYLOAD, _VIEW, _WAIT = "chains.payload", "chains.view", "chains.wait"
 _SHOWN = "chains.shown"  # runs and step, in a list that exports read where there is no session
 
 _LENGTH = Length("Steps K", "K", 0, 500, 10, "Steps taken when the page opens.")
@@ -54,10 +58,13 @@ def page() -> None:
     settings = chain_settings(card, _LENGTH, learned=learned)
     settings = replace(settings, adjusted=_metropolis("mala", settings.temperature))
     main = _main_run(entry, model, settings)
+    if main is None:
+        return
     fork = _fork_run(main, card)
     _prepare((main,) if fork is None else (main, fork))
     _tell_history(main)
     _play()
+    tell_stopped(main.n_taken, min(settings.n_steps, main.limit), _ROOT, _RUNS)
     _offer(entry, len(st.session_state[_RUNS]))
     _show_card(card)
 
@@ -74,14 +81,17 @@ def _metropolis(key: str, temperature: float) -> bool:
     return wanted and temperature > 0
 
 
-def _main_run(entry: ModelEntry, model: LatentEBM, settings: ChainSettings) -> ChainRun:
-    """The chain; other dynamics go on from its last step, anything else starts it anew."""
+def _main_run(entry: ModelEntry, model: LatentEBM, settings: ChainSettings) -> ChainRun | None:
+    """The chain; other dynamics go on from its last step, anything else starts it anew.
+
+    None while its first steps are taken.
+    """
     state = st.session_state
     own = (settings.n_chains, settings.n_steps, settings.seed, settings.learned_start)
     root = (entry.id, entry.version, *own)
-    if state.get(_ROOT) == root and not state.pop(_RESTART, False):
+    if state.get(_ROOT) == root and not state.get(_RESTART):
         return state[_RUNS][0].change(settings)
-    past: tuple[tuple[ChainSettings, int], ...] = ()
+    past: Past = ()
     if _ROOT not in state:  # the address speaks when the page is first opened
         past = history.parse(st.query_params.get("before", ""), settings)
         at = address.number("fork", -1)
@@ -94,10 +104,33 @@ def _main_run(entry: ModelEntry, model: LatentEBM, settings: ChainSettings) -> C
     else:
         state[_FORK_AT] = None
         state[_VIEW] = replace(state[_VIEW], step=settings.n_steps)
-    state[_ROOT] = root
+    run = _first_steps(entry, model, settings, past)
+    if run is not None:
+        state[_ROOT], state[_RESTART] = root, False
+        state[_VIEW] = replace(state[_VIEW], step=min(state[_VIEW].step, run.n_taken))
+    return run
+
+
+def _first_steps(
+    entry: ModelEntry, model: LatentEBM, settings: ChainSettings, past: Past
+) -> ChainRun | None:
+    """A new chain, taken through its past to the step that is looked at; None on its way."""
     first = past[0][0] if past else settings
-    run = ChainRun.start(chain_id(entry, first), model, cache.latent_plane(entry), first)
-    return history.replay(run, past, settings).advance(state[_VIEW].step)
+    root, plane = chain_id(entry, first), cache.latent_plane(entry)
+    to = max(settings.n_steps, st.session_state[_VIEW].step)
+
+    def work(job: Job[Runs]) -> None:
+        def advance(run: ChainRun, step: int) -> ChainRun:
+            return take(job, (run,), step)[0]
+
+        start = ChainRun.start(root, model, plane, first)
+        advance(history.replay(start, past, settings, advance), to)
+
+    runs = wait_for(_WAIT, f"{root} {past} {settings} {to}", work, "Taking the steps")
+    if runs is None:
+        return None
+    del st.session_state[_WAIT]
+    return runs[0]
 
 
 def _fork_run(main: ChainRun, card: ModelCard) -> ChainRun | None:

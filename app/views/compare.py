@@ -11,19 +11,24 @@ import streamlit as st
 from app import address, cache, figures
 from app.exports import FILES, of_sentences, take_away
 from app.jobs import Job
+from app.models import ModelEntry
 from app.player import player
 from app.player.payload import Track, View, encode
 from app.sidebar import Chosen, Length, chain_settings, pick_model, plain
 from app.studies import compare
 from app.studies.chain_run import ChainRun, ChainSettings, chain_id
-from app.studies.compare import QUESTIONS, Numbers, Side
+from app.studies.compare import Numbers, Side
 from app.studies.export import Film
 from app.studies.recipe import recipe_of
+from app.studies.steps import Runs, take
 from app.views import compare_sentences
+from app.views.compare_controls import other_side
+from app.waiting import tell_stopped, wait_for
+from lebm.checkpoint import ModelCard
 from train.pictures import mosaic
 
 _PLAYER, _SIDES = "compare.player", "compare.sides"
-_PAYLOAD, _VIEW = "compare.payload", "compare.view"
+_PAYLOAD, _VIEW, _WAIT = "compare.payload", "compare.view", "compare.wait"
 _LENGTH = Length("Steps K", "K", 1, 500, 10, "Steps that both sides take.")
 _SHOWN_STEP = "compare.shown"  # in a list that exports read where there is no session
 _SHOWN = 12  # chains in the aligned rows
@@ -41,98 +46,41 @@ def page() -> None:
     if chosen is None:
         return
     settings = chain_settings(chosen[2], _LENGTH)
-    other = _other_side(chosen, settings)
+    other = other_side(chosen, settings)
     if other is None:
         return
     if (reason := compare.mixed(chosen[1], other[0][1])) is not None:
         st.error(reason)
         return
-    a, b = _sides((chosen, settings), other)
+    sides = _sides((chosen, settings), other)
+    if sides is None:
+        return
+    a, b = sides
     _show_differences(a, b)
     if a.speaks:
         compare_sentences.show(a, b, st.session_state.setdefault(_SHOWN_STEP, []))
     else:
         _write_view()
         _play()
+    tell_stopped(a.run.n_taken, min(settings.n_steps, a.run.limit), _SIDES)
     _offer(a, b)
     _show_profiles(a, b)
     _show_numbers(a, b)
 
 
-def _other_side(chosen: Chosen, settings: ChainSettings) -> tuple[Chosen, ChainSettings] | None:
-    """Model and settings of B; None, with a sentence on the page, if its model cannot be opened."""
-    question = st.segmented_control(
-        "B is the same with …",
-        QUESTIONS,
-        default=QUESTIONS[0],
-        required=True,
-        key="with",
-        bind="query-params",
-        help="A is the model and the settings of the sidebar; B differs in this alone. No tilt: "
-        "f = 0, the plain Gaussian prior. No noise: temperature 0. Metropolis test: MALA. "
-        "My choice: another model, checkpoint or setting.",
-    )
-    if question != QUESTIONS[-1]:
-        return chosen, compare.asked(question, settings)
-    columns = st.columns([2, 1, 1, 1, 1, 1], vertical_alignment="top")
-    other = pick_model("2", columns[0])
-    return None if other is None else (other, _own_settings(columns[1:], settings))
-
-
-def _own_settings(columns: list, settings: ChainSettings) -> ChainSettings:
-    """A's settings with what a person filled in for B."""
-    fields: dict[str, tuple[str, str, dict]] = {
-        "step_size": (
-            "Step size s",
-            "s2",
-            {"min_value": 1e-5, "max_value": 2.0, "step": 0.005, "format": "%.4f"},
-        ),
-        "temperature": ("Temperature", "T2", {"min_value": 0.0, "max_value": 2.0, "step": 0.05}),
-        "seed": ("Seed", "seed2", {"min_value": 0, "max_value": 2**31 - 1}),
-    }
-    given = {}
-    for column, (name, (label, key, limits)) in zip(columns, fields.items(), strict=False):
-        value = column.number_input(
-            label,
-            value=None,
-            placeholder=f"as A: {getattr(settings, name)}",
-            key=key,
-            bind="query-params",
-            help="Of B; empty: as A.",
-            **limits,
-        )
-        if value is not None:
-            given[name] = value
-    tilt = columns[3].number_input(
-        "Tilt λ",
-        min_value=0.0,
-        max_value=2.0,
-        value=1.0,
-        step=0.1,
-        key="tilt2",
-        bind="query-params",
-        help="B climbs λ f(z) − ½‖z‖²: 1 is the model, 0 the plain Gaussian.",
-    )
-    adjusted = columns[4].toggle(
-        "MALA",
-        value=settings.adjusted,
-        key="mala2",
-        bind="query-params",
-        help="The Metropolis test: each step of B is accepted or rejected, so that it samples "
-        "exactly.",
-    )
-    return compare.possible(replace(settings, **given, tilt=tilt, adjusted=adjusted))
-
-
-def _sides(*wanted: tuple[Chosen, ChainSettings]) -> tuple[Side, Side]:
-    """Both sides, run unless they were already."""
+def _sides(*wanted: tuple[Chosen, ChainSettings]) -> tuple[Side, Side] | None:
+    """Both sides, run unless they were already; None on their way."""
     ids = [chain_id(entry, settings) for (entry, _, _), settings in wanted]
     known = st.session_state.get(_SIDES)
     if known is None or [side.run.root for side in known] != ids:
+        runs = _runs(ids, wanted)
+        if runs is None:
+            return None
         view = _view_from_address(wanted[0][1].n_steps)
+        view = replace(view, step=min(view.step, *(run.n_taken for run in runs)))
         known = tuple(
-            _side(name, chain, *chosen)
-            for name, chain, chosen in zip("AB", ids, wanted, strict=True)
+            _side(name, run, entry, card)
+            for name, run, ((entry, _, card), _) in zip("AB", runs, wanted, strict=True)
         )
         st.session_state[_SIDES], st.session_state[_VIEW] = known, view
         if not known[0].speaks:
@@ -140,13 +88,28 @@ def _sides(*wanted: tuple[Chosen, ChainSettings]) -> tuple[Side, Side]:
     return known
 
 
+def _runs(ids: list[str], wanted: tuple[tuple[Chosen, ChainSettings], ...]) -> Runs | None:
+    """The chains of both sides; None on their way."""
+    planes = [cache.latent_plane(entry) for (entry, _, _), _ in wanted]
+
+    def work(job: Job[Runs]) -> None:
+        starts = tuple(
+            ChainRun.start(chain, model, plane, settings)
+            for chain, plane, ((_, model, _), settings) in zip(ids, planes, wanted, strict=True)
+        )
+        take(job, starts, wanted[0][1].n_steps)
+
+    runs = wait_for(_WAIT, " ".join(ids), work, "Taking the steps of both")
+    if runs is not None:
+        del st.session_state[_WAIT]
+    return runs
+
+
 def _write_view() -> None:
     address.write(asdict(st.session_state[_VIEW]))
 
 
-def _side(name: str, chain: str, chosen: Chosen, settings: ChainSettings) -> Side:
-    entry, model, card = chosen
-    run = ChainRun.start(chain, model, cache.latent_plane(entry), settings)
+def _side(name: str, run: ChainRun, entry: ModelEntry, card: ModelCard) -> Side:
     recipe = recipe_of(run.segments, run.n_taken, entry, cache.fingerprint(entry))
     return Side(name, entry, card, run, recipe)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import streamlit as st
@@ -12,6 +12,7 @@ from app import address, cache
 from app.example import pick_example
 from app.exports import take_away
 from app.figures import posterior as figures
+from app.jobs import Job
 from app.models import ModelEntry
 from app.player import player
 from app.player.payload import View, encode
@@ -22,14 +23,16 @@ from app.studies.examples import Example
 from app.studies.export import Film
 from app.studies.posterior import Restarts
 from app.studies.recipe import recipe_of
+from app.studies.steps import Runs, take
 from app.views import sentence_posterior
 from app.views.own_sentence import pick_sentence
+from app.waiting import tell_stopped, wait_for
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from train.pictures import to_uint8
 
 _PLAYER, _RUN, _RESTARTS = "posterior.player", "posterior.run", "posterior.restarts"
-_PAYLOAD, _VIEW = "posterior.payload", "posterior.view"
+_PAYLOAD, _VIEW, _WAIT = "posterior.payload", "posterior.view", "posterior.wait"
 _SHOWN = "posterior.shown"  # run and step, in a list that exports read where there is no session
 
 _LENGTH = Length("Steps K", "K1", 1, 500, 10, "Steps after which the restarts are compared.")
@@ -59,22 +62,33 @@ def page() -> None:
     if example is None:
         return
     run = _run(entry, model, settings, example.x)
+    if run is None:
+        return
     _play()
+    tell_stopped(run.n_taken, min(settings.n_steps, run.limit), _RUN)
     _offer(entry, example)
     _show_restarts(run, _restarts(run, settings, example.x, card), example.x)
 
 
-def _run(entry: ModelEntry, model: LatentEBM, settings: ChainSettings, x: Tensor) -> ChainRun:
-    """The chains of this example, kept in the session while nothing changes."""
+def _run(
+    entry: ModelEntry, model: LatentEBM, settings: ChainSettings, x: Tensor
+) -> ChainRun | None:
+    """The chains of this example, kept in the session while nothing changes; None on their way."""
     run = st.session_state.get(_RUN)
     this = posterior.run_id(entry, settings, x)
     if run is None or run.root != this:
-        view = _view_from_address(settings)
-        with st.spinner("Inferring latents"):
-            plane = cache.latent_plane(entry)
-            run = posterior.start(this, model, plane, settings, x).advance(view.step)
-        st.session_state[_VIEW] = view
-        _send(run, 0)
+        view, plane = _view_from_address(settings), cache.latent_plane(entry)
+
+        def work(job: Job[Runs]) -> None:
+            start = posterior.start(this, model, plane, settings, x)
+            take(job, (start,), max(settings.n_steps, view.step))
+
+        runs = wait_for(_WAIT, this, work, "Inferring latents")
+        if runs is None:
+            return None
+        del st.session_state[_WAIT]
+        st.session_state[_VIEW] = replace(view, step=min(view.step, runs[0].n_taken))
+        _send(runs[0], 0)
     address.write(asdict(st.session_state[_VIEW]))
     return st.session_state[_RUN]
 
@@ -130,9 +144,9 @@ def _view_from_address(settings: ChainSettings) -> View:
 def _restarts(run: ChainRun, settings: ChainSettings, x: Tensor, card: ModelCard) -> Restarts:
     """The restarts after K steps, computed once a run."""
     kept = st.session_state.get(_RESTARTS)
-    if kept is None or kept[0] != run.id:
-        step = min(settings.n_steps, run.n_taken)
-        kept = run.id, posterior.restarts(run, step, x, card)
+    step = min(settings.n_steps, run.n_taken)
+    if kept is None or kept[0] != (run.id, step):
+        kept = (run.id, step), posterior.restarts(run, step, x, card)
         st.session_state[_RESTARTS] = kept
     return kept[1]
 

@@ -28,7 +28,8 @@ Build = Callable[[ModelConfig], LatentEBM]
 
 
 def _start(model: LatentEBM, settings: ChainSettings) -> ChainRun:
-    return ChainRun.start("a", model, latent_plane(model, SAMPLER), settings)
+    start = ChainRun.start("a", model, latent_plane(model, SAMPLER), settings)
+    return start.advance(settings.n_steps)
 
 
 def test_stepping_by_hand_gives_the_chain_of_one_run(build: Build) -> None:
@@ -179,7 +180,7 @@ def test_chains_may_start_from_the_learned_samplers(build: Build) -> None:
     noise = settings.noise(model).at(0)
     prior = _start(model, settings)
     assert torch.equal(prior.trajectory.z[0], model.learned_start(noise))
-    posterior = ChainRun.start("b", model, prior.plane, settings, x)
+    posterior = ChainRun.start("b", model, prior.plane, settings, x).advance(settings.n_steps)
     assert torch.equal(posterior.trajectory.z[0], model.learned_start(noise, x))
     for run in (prior, posterior):
         assert (run.trajectory.z[0] - noise).norm(dim=1).min() > 0.05

@@ -34,6 +34,7 @@ def side_of(name: str, model: LatentEBM, settings: ChainSettings, model_id: str 
     entry = ModelEntry(model_id, "", Path(), 0)
     card = ModelCard(model_id, SAMPLER, SAMPLER, SAMPLER, {"data": model_id})
     run = ChainRun.start(name, model, latent_plane(model, SAMPLER), settings)
+    run = run.advance(settings.n_steps)
     recipe = recipe_of(run.segments, run.n_taken, entry, fingerprint(model))
     return Side(name, entry, card, run, recipe)
 

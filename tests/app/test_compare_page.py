@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from explorer import arrived
 from streamlit.testing.v1 import AppTest
 
 from app.sidebar import plain
@@ -29,6 +30,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, save_run: Callable[...
     monkeypatch.setenv("LEBM_RUNS", str(tmp_path / "runs"))
     for name in [name for name in sys.modules if name.partition(".")[0] == "app"]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr("app.jobs.PATIENCE", 20)  # nothing polls here
     save_run("mine", step=5)
     save_run("mine", step=20)
     page = AppTest.from_function(_script, default_timeout=60)
@@ -38,8 +40,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, save_run: Callable[...
 
 
 def _sides(page: AppTest) -> tuple:
-    page.run()
-    assert not page.exception
+    arrived(page)
     assert not page.error
     return page.session_state["compare.sides"]
 
@@ -48,6 +49,22 @@ def test_it_opens_on_the_prior_against_the_gaussian(page: AppTest) -> None:
     a, b = _sides(page)
     assert (a.run.settings.tilt, b.run.settings.tilt) == (1, 0)
     assert "**tilt λ** 1 → 0" in page.markdown[1].value
+
+
+def test_both_sides_are_stopped_at_the_same_step(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.PATIENCE", 0)
+    monkeypatch.setattr("app.studies.steps.PIECE", 1)
+    page.query_params["K"] = "500"
+    page.run()
+    _, job = page.session_state["compare.wait"]
+    page.button(key="compare.wait.stop").click().run()
+    assert job.finished.wait(60)
+    a, b = _sides(page)
+    assert a.run.n_taken == b.run.n_taken < 500
+    assert a.recipe.n_steps == a.run.n_taken
+    assert f"Stopped after {a.run.n_taken} of 500 steps." in [info.value for info in page.info]
 
 
 def test_the_numbers_come(page: AppTest) -> None:

@@ -20,7 +20,8 @@ TESTED = replace(NOW, step_size=3e-6, adjusted=True)
 
 def _start(build: Callable[[ModelConfig], LatentEBM], settings: ChainSettings) -> ChainRun:
     model = build(POINTS)
-    return ChainRun.start("a", model, latent_plane(model, LangevinConfig(5, 0.05)), settings)
+    start = ChainRun.start("a", model, latent_plane(model, LangevinConfig(5, 0.05)), settings)
+    return start.advance(settings.n_steps)
 
 
 def test_a_chain_is_told_and_replayed(build: Callable[[ModelConfig], LatentEBM]) -> None:

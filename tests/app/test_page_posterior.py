@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from explorer import arrived
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -28,8 +29,7 @@ def page(page_of: PageOf) -> AppTest:
 
 
 def _run(page: AppTest) -> ChainRun:
-    page.run()
-    assert not page.exception
+    arrived(page)
     return page.session_state["posterior.run"]
 
 
@@ -68,6 +68,23 @@ def test_restarts_reconstruct_the_example_that_was_chosen(page: AppTest) -> None
     assert float(page.metric[1].value) < 0.02  # the zoo's card says 0.012 on average
     page.number_input(key="i").set_value(9_999)
     assert _run(page) is not run
+
+
+def test_restarts_are_stopped_on_the_way_and_compared_there(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.PATIENCE", 0)
+    monkeypatch.setattr("app.studies.steps.PIECE", 1)
+    page.query_params["K1"] = "500"
+    page.run()
+    assert "posterior.run" not in page.session_state
+    _, job = page.session_state["posterior.wait"]
+    page.button(key="posterior.wait.stop").click().run()
+    assert job.finished.wait(60)
+    run = _run(page)
+    assert run.n_taken < 500
+    assert page.subheader[0].value == f"9 restarts after {run.n_taken} steps"
+    assert page.info[0].value == f"Stopped after {run.n_taken} of 500 steps."
 
 
 def test_the_address_sets_the_controls(page: AppTest) -> None:

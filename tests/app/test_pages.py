@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from explorer import arrived, waits
 from streamlit.testing.v1 import AppTest
 
 from app.studies.chain_run import ChainRun
@@ -32,6 +33,8 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
 
 def _run(app: AppTest) -> ChainRun:
     assert not app.exception
+    if waits(app):
+        arrived(app)
     return app.session_state["chains.runs"][0]
 
 
@@ -71,6 +74,28 @@ def test_settings_change_the_chain(app: AppTest) -> None:
 def test_the_same_settings_keep_the_chain(app: AppTest) -> None:
     first = _run(app.run())
     assert _run(app.run()) is first
+
+
+def test_first_steps_are_stopped_on_the_way_and_keep_what_there_is(
+    page_of: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = page_of("chains", model="digits", n="100", K="500", step="470")
+    monkeypatch.setattr("app.jobs.PATIENCE", 0)
+    monkeypatch.setattr("app.studies.steps.PIECE", 1)
+    app.run()
+    assert "chains.runs" not in app.session_state
+    _, job = app.session_state["chains.wait"]
+    app.button(key="chains.wait.stop").click().run()
+    assert job.finished.wait(60)
+    stopped = _run(app.run())
+    assert stopped.n_taken < 500
+    assert app.info[0].value == f"Stopped after {stopped.n_taken} of 500 steps."
+    assert app.session_state["chains.view"].step == stopped.n_taken
+    next(button for button in app.button if button.label == "Take all steps").click()
+    whole = _run(app.run())
+    assert whole.n_taken == 500
+    assert torch.equal(whole.trajectory.z[: stopped.n_taken + 1], stopped.trajectory.z)
+    assert not app.info
 
 
 def test_another_step_size_goes_on_from_the_last_step(app: AppTest) -> None:

@@ -32,7 +32,8 @@ def _plane(dim: int = 2) -> LatentPlane:
 
 
 def _start(model: LatentEBM, settings: ChainSettings, x: Tensor = X) -> ChainRun:
-    return posterior.start("a", model, _plane(model.config.latent_dim), settings, x)
+    start = posterior.start("a", model, _plane(model.config.latent_dim), settings, x)
+    return start.advance(settings.n_steps)
 
 
 def test_restarts_of_a_gaussian_model_sample_its_posterior(

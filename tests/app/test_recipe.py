@@ -95,8 +95,12 @@ SETTINGS = ChainSettings(n_chains=4, n_steps=6, step_size=0.05, temperature=1.0,
 def test_a_forked_and_changed_chain_is_replayed_from_its_recipe(build, fork_at: int) -> None:
     model = build(ModelConfig(4, (1, 8, 8), width=2, prior_hidden=8))
     plane = latent_plane(model, SETTINGS.sampler(6))
-    run = ChainRun.start("root", model, plane, SETTINGS).change(replace(SETTINGS, temperature=0.5))
-    run = run.advance(9).fork(fork_at, replace(SETTINGS, seed=8, adjusted=True, step_size=0.4))
+    run = ChainRun.start("root", model, plane, SETTINGS).advance(6)
+    run = (
+        run.change(replace(SETTINGS, temperature=0.5))
+        .advance(9)
+        .fork(fork_at, replace(SETTINGS, seed=8, adjusted=True, step_size=0.4))
+    )
     entry = ModelEntry("m", "", Path(), 0)
     recipe = recipe_of(run.segments, run.n_taken, entry, fingerprint(model))
     assert recipe.n_steps == 9
@@ -134,7 +138,7 @@ def test_the_lines_make_the_same_posterior_chain(
     entry = ModelEntry(name, "", Path("unused"), 0)
     run = ChainRun.start(
         "root", model, latent_plane(model, SETTINGS.sampler(6)), SETTINGS, example.x
-    )
+    ).advance(6)
     recipe = recipe_of(run.segments, run.n_taken, entry, fingerprint(model), example)
     film = Film.of(run, recipe, 4, example)
     (tmp_path / f"{film.name}.npz").write_bytes(export.npz(film))
@@ -150,7 +154,7 @@ def test_the_lines_start_from_the_learned_sampler_where_the_chain_did(
 ) -> None:
     model = build(ModelConfig(4, (1, 8, 8), width=2, prior_hidden=8, amortised=True))
     plane = latent_plane(model, SETTINGS.sampler(6))
-    chain = ChainRun.start("root", model, plane, replace(SETTINGS, learned_start=True))
+    chain = ChainRun.start("root", model, plane, replace(SETTINGS, learned_start=True)).advance(6)
     sampler = SETTINGS.sampler(6)
     path = tmp_path / "mine.safetensors"
     save(path, model, ModelCard("mine", sampler, sampler, sampler))

@@ -1,0 +1,28 @@
+"""Steps of chains by a job: published now and then, and stopped where a person wants it."""
+
+from __future__ import annotations
+
+from app.jobs import Job
+from app.studies.chain_run import ChainRun
+
+PIECE = 10  # steps between two looks at whether to go on
+
+Runs = tuple[ChainRun, ...]
+
+
+def take(job: Job[Runs], runs: Runs, to: int) -> Runs:
+    """Take chains to a step, all together; returns them as far as they came.
+
+    Args:
+        job: where to publish; when it is to stop, what there is stays.
+        runs: at least one chain; all have taken the same number of steps.
+        to: the step; none goes beyond its `limit`.
+    """
+    taken = runs[0].n_taken
+    job.publish(runs, taken / max(to, 1))
+    for step in range(taken + PIECE, to + PIECE, PIECE):
+        if job.should_stop():
+            break
+        runs = tuple(run.advance(min(step, to)) for run in runs)
+        job.publish(runs, min(step, to) / to)
+    return runs
