@@ -19,7 +19,14 @@ from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-sync",
+    # A page of the browser's own that every new tab would load, for an address bar nobody sees.
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup",
+]
 PATIENCE = 90_000  # milliseconds that a page may take for what a person asks of it
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
