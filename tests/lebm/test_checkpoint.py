@@ -35,7 +35,7 @@ CONFIGS = [
     ModelConfig(6, (8,), width=2, prior="gaussian", latent_layers=3, prior_hidden=4),
     ModelConfig(3, (9,), width=2, prior_hidden=4, amortised=True),
     ModelConfig(
-        3, (5,), width=4, text=TextConfig(4, 9, 2.5, Vocabulary(("don't", '"', "caf\u00e9")))
+        3, (5,), width=4, text=TextConfig(4, 9, Vocabulary(("don't", '"', "caf\u00e9")))
     ),
 ]
 
