@@ -34,9 +34,7 @@ CONFIGS = [
     ModelConfig(3, (7,), width=2, prior="mixture", mixture_components=4),
     ModelConfig(6, (8,), width=2, prior="gaussian", latent_layers=3, prior_hidden=4),
     ModelConfig(3, (9,), width=2, prior_hidden=4, amortised=True),
-    ModelConfig(
-        3, (5,), width=4, text=TextConfig(4, 9, Vocabulary(("don't", '"', "caf\u00e9")))
-    ),
+    ModelConfig(3, (5,), width=4, text=TextConfig(4, 9, Vocabulary(("don't", '"', "caf\u00e9")))),
 ]
 
 
