@@ -24,6 +24,7 @@ IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8
 SAMPLER = LangevinConfig(n_steps=6, step_size=0.05)
 POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
 AMORTISED = replace(IMAGES, amortised=True)
+DESK = {"width": 1280, "height": 900}  # pixels
 
 
 @pytest.fixture
@@ -133,22 +134,39 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def profile(browser: Any) -> Iterator[Any]:
+    """A person's browser, in which each test opens pages: scripts are fetched once."""
+    with browser.new_context() as context:
+        yield context
+
+
 @pytest.fixture
-def open_page(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
+def open_page(browser: Any, profile: Any, address: str) -> Iterator[Callable[..., Any]]:
     """Opens a page of the explorer and waits for its first picture; errors fail the test.
 
-    `query` is what follows the address's last slash, such as "long-run?model=digits".
+    `query` is what follows the address's last slash, such as "long-run?model=digits". What only
+    adorns a wait stands still: placeholders that pulse take what the wait is for.
     """
     pages, errors = [], []
 
-    def _open(query: str = "", wait_for: str = "output.counter:not(:empty)", **options: Any) -> Any:
-        page = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | options))
+    def _open(
+        query: str = "",
+        wait_for: str = "output.counter:not(:empty)",
+        viewport: dict[str, int] = DESK,
+        color_scheme: str = "light",
+        reduced_motion: str = "reduce",
+        has_touch: bool = False,
+    ) -> Any:
+        page = browser.new_page(has_touch=True) if has_touch else profile.new_page()
+        pages.append(page)
+        page.set_viewport_size(viewport)
+        page.emulate_media(color_scheme=color_scheme, reduced_motion=reduced_motion)
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{address}/{query}")
         page.wait_for_selector(wait_for)
         page.wait_for_selector(IDLE)
-        pages.append(page)
         return page
 
     yield _open

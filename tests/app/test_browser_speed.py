@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -44,6 +45,12 @@ def table() -> Iterator[Callable[[str, str, str], None]]:
     yield lambda *row: rows.append(row)
     print("\n\n| MNIST, 64 chains | measured | aim |\n| --- | --- | --- |")
     print("\n".join(f"| {' | '.join(row)} |" for row in rows))
+
+
+@pytest.fixture
+def open_page(open_page: Callable[..., Any]) -> Callable[..., Any]:
+    """A page with all its motion, as most people have it."""
+    return partial(open_page, reduced_motion="no-preference")
 
 
 def _in_player(page: Any, body: str) -> Any:
