@@ -62,7 +62,10 @@ class Job(Generic[T]):
 
 
 class Jobs:
-    """The jobs of this process, oldest forgotten first; a job is found again by its id.
+    """The jobs of this process; a job is found again by its id.
+
+    Those that have ended are forgotten, the oldest first. One that runs is somebody's, and ends
+    by itself when nobody watches it any more.
 
     Args:
         keep: how many to remember.
@@ -90,8 +93,9 @@ class Jobs:
             self._jobs.pop(job_id, None)
             job: Job = Job()
             self._jobs[job_id] = job
-            while len(self._jobs) > self._keep:
-                self._jobs.pop(next(iter(self._jobs))).cancelled.set()
+            ended = [name for name, other in self._jobs.items() if not other.running]
+            for name in ended[: max(len(self._jobs) - self._keep, 0)]:
+                del self._jobs[name]
         threading.Thread(target=_run, args=(job, work), daemon=True).start()
         return job
 

@@ -61,18 +61,21 @@ def test_a_failure_is_one_sentence() -> None:
     assert job.begun.is_set()
 
 
-def test_the_oldest_job_is_cancelled_and_forgotten() -> None:
+def test_what_has_ended_is_forgotten_and_what_runs_is_left_alone() -> None:
     jobs = Jobs(keep=2)
 
     def work(job: Job[int]) -> None:
         job.cancelled.wait(5)
 
     first, *others = [jobs.start(name, work) for name in "abc"]
+    assert all(job.running for job in (first, *others))
+    first.cancelled.set()
     assert first.finished.wait(5)
-    assert all(job.running for job in others)
+    last = jobs.start("d", work)
+    assert all(job.running for job in (*others, last))
+    assert jobs.start("b", work) is others[0]
     assert jobs.start("a", work) is not first
-    for job in others:
-        job.cancelled.set()
+    jobs.close()
 
 
 def test_a_job_of_ones_own_is_ended_by_nobody_else() -> None:
