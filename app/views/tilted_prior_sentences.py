@@ -25,7 +25,7 @@ def show(scene: Scene) -> list[int]:
         key="find",
         bind="query-params",
         max_chars=80,
-        placeholder="such as: the old teacher",
+        placeholder="such as: the teacher",
         help="Points whose sentence has all of these words stand out, in any order and case.",
     )
     voices = tilt_sentences.voices(scene.model, scene.view, scene.drawn, scene.tilt)
