@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.studies import steps
 from app.studies.chain_run import ChainSettings
 from lebm import langevin
 from lebm.model import LatentEBM
@@ -18,7 +19,6 @@ from lebm.trajectory import Trajectory
 from lebm.vocabulary import END
 from lebm.word_edits import share_differing
 
-PIECE = 10  # steps between two looks at whether to go on
 _BATCH = 512  # latents decoded at a time
 
 
@@ -70,9 +70,9 @@ def walk(
     """
     noise, density = settings.noise(model), settings.density(model, x)
     state, n_steps = langevin.init(density, noise.at(0)), settings.n_steps
-    chains = langevin.run(density, state, settings.sampler(min(PIECE, n_steps)), noise=noise)
+    chains = langevin.run(density, state, settings.sampler(min(steps.PIECE, n_steps)), noise=noise)
     while (taken := chains.state.step) < n_steps and not should_stop():
-        piece = settings.sampler(min(PIECE, n_steps - taken))
+        piece = settings.sampler(min(steps.PIECE, n_steps - taken))
         chains = chains.extend(langevin.run(density, chains.state, piece, noise=noise))
         report(chains.state.step / n_steps)
     return chains

@@ -73,7 +73,7 @@ def test_long_chains_are_stopped_on_the_way_and_keep_what_there_is(
 ) -> None:
     whole = _chains(page)
     monkeypatch.setattr("app.jobs.PATIENCE", 0)
-    monkeypatch.setattr("app.studies.sentence_chains.PIECE", 1)
+    monkeypatch.setattr("app.studies.steps.PIECE", 1)
     page.query_params["K1"] = "500"
     page.sidebar.number_input(key="K1").set_value(500).run()
     assert not page.subheader  # they are on their way
