@@ -28,8 +28,7 @@ def wait_for(slot: str, this: str, work: Callable[[Job[T]], None], doing: str) -
     """
     kept: tuple[str, Job[T]] | None = st.session_state.get(slot)
     if kept is None or kept[0] != this or kept[1].abandoned:
-        if kept is not None:
-            kept[1].cancelled.set()
+        give_up(slot)
         kept = st.session_state[slot] = this, cache.jobs().begin(work)
         with st.spinner(doing):
             kept[1].finished.wait(jobs.PATIENCE)
@@ -40,6 +39,13 @@ def wait_for(slot: str, this: str, work: Callable[[Job[T]], None], doing: str) -
     if job.error:
         st.error(f"The steps could not be taken: {plain(job.error)}")
     return job.latest
+
+
+def give_up(slot: str) -> None:
+    """End what this session waits for there, if it does."""
+    kept = st.session_state.pop(slot, None)
+    if kept is not None:
+        kept[1].cancelled.set()
 
 
 def _watch(slot: str, job: Job[T], doing: str) -> None:

@@ -4,6 +4,7 @@
 
 const AHEAD = 30; // records to ask for before playing runs out of them
 const PATIENCE = 5_000; // ms to wait for an answer before asking again
+const FAR = 20; // records to wait for, of which the message speaks
 const players = new WeakMap();
 
 export default function (component) {
@@ -291,12 +292,13 @@ class Player {
   }
 
   warning() {
-    const { limit, position, chain } = this;
+    const { last, limit, position, chain } = this;
     const failures = this.trajectories.flatMap(({ header }) => Object.values(header.failures));
     const followed = this.trajectories.map(({ header }) => header.failures[chain]).find(Boolean);
     const count = failures.length;
     if (count > 2) return `${count} chains were stopped; ${followed ?? failures[0]}.`;
     if (count > 0) return `Stopped: ${failures.join("; ")}.`;
+    if (this.wanted >= last + FAR) return `Taking steps up to ${this.wanted} …`;
     if (!this.grows || position < limit) return "";
     return `This page keeps ${limit} steps; take fewer chains to go further.`;
   }

@@ -201,8 +201,8 @@ class ChainRun:
         return self.segments[-1].start == step and self.settings == settings
 
     def fork(self, step: int, settings: ChainSettings) -> ChainRun:
-        """Another chain that leaves this one after `step` under other settings, as long as this."""
-        return self.cut(step).change(settings).advance(self.n_taken)
+        """Another chain, which leaves this one after `step` under other settings."""
+        return self.cut(step).change(settings)
 
     def track(self, title: str = "") -> Track:
         """The chain as the player shows it."""

@@ -19,16 +19,17 @@ from app.studies.chain_run import ChainRun, ChainSettings, chain_id
 from app.studies.export import Film
 from app.studies.history import Past
 from app.studies.recipe import recipe_of
-from app.studies.steps import Runs, take
+from app.studies.steps import Runs, answer, take
 from app.views import sentence_chains
-from app.waiting import tell_stopped, wait_for
+from app.waiting import give_up, tell_stopped, wait_for
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 
 _PLAYER = "player"
 _RUNS, _ROOT = "chains.runs", "chains.root"  # the chain and, after a fork, its other branch
 _FORK_AT, _RESTART = "chains.fork_at", "chains.restart"
-_PAYLOAD, _VIEW, _WAIT = "chains.payload", "chains.view", "chains.wait"
+_PAYLOAD, _VIEW = "chains.payload", "chains.view"
+_WAIT, _FORK_WAIT = "chains.wait", "chains.fork_wait"
 _SHOWN = "chains.shown"  # runs and step, in a list that exports read where there is no session
 
 _LENGTH = Length("Steps K", "K", 0, 500, 10, "Steps taken when the page opens.")
@@ -60,7 +61,8 @@ def page() -> None:
     main = _main_run(entry, model, settings)
     if main is None:
         return
-    fork = _fork_run(main, card)
+    with st.container():  # always there, so that the player below keeps its place on the page
+        fork = _fork_run(main, card)
     _prepare((main,) if fork is None else (main, fork))
     _tell_history(main)
     _play()
@@ -134,7 +136,7 @@ def _first_steps(
 
 
 def _fork_run(main: ChainRun, card: ModelCard) -> ChainRun | None:
-    """The other branch, and its controls; None while there is none."""
+    """The other branch, and its controls; None while there is none, or it is on its way."""
     with st.sidebar:
         st.subheader("Fork", divider="gray")
         if st.session_state[_FORK_AT] is None:
@@ -148,7 +150,15 @@ def _fork_run(main: ChainRun, card: ModelCard) -> ChainRun | None:
     known = st.session_state.get(_RUNS, ())
     if len(known) == 2 and known[0].id == main.id and known[1].leaves(at, settings):
         return known[1]
-    return main.fork(at, settings)
+
+    def work(job: Job[Runs]) -> None:
+        take(job, (main.fork(at, settings),), main.n_taken)
+
+    runs = wait_for(_FORK_WAIT, f"{main.id} {at} {settings}", work, "Running the fork")
+    if runs is None:
+        return None
+    del st.session_state[_FORK_WAIT]
+    return runs[0]
 
 
 def _fork_settings(of_main: ChainSettings, card: ModelCard) -> ChainSettings:
@@ -204,6 +214,7 @@ def _fork_here() -> None:
 
 def _drop_fork() -> None:
     st.session_state[_FORK_AT] = None
+    give_up(_FORK_WAIT)
 
 
 def _prepare(runs: tuple[ChainRun, ...]) -> None:
@@ -248,10 +259,9 @@ def _play() -> None:
 
 
 def _answer() -> None:
-    """Take the steps the browser asks for and send what it lacks."""
+    """Take steps that the browser asks for and send what it lacks."""
     request = st.session_state[_PLAYER].request
-    to = int(request["to"])
-    st.session_state[_RUNS] = tuple(run.advance(to) for run in st.session_state[_RUNS])
+    st.session_state[_RUNS] = answer(st.session_state[_RUNS], int(request["to"]))
     _send([int(n) for n in request["have"]])
 
 

@@ -23,7 +23,7 @@ from app.studies.examples import Example
 from app.studies.export import Film
 from app.studies.posterior import Restarts
 from app.studies.recipe import recipe_of
-from app.studies.steps import Runs, take
+from app.studies.steps import Runs, answer, take
 from app.views import sentence_posterior
 from app.views.own_sentence import pick_sentence
 from app.waiting import tell_stopped, wait_for
@@ -107,9 +107,9 @@ def _play() -> None:
 
 
 def _answer() -> None:
-    """Take the steps the browser asks for and send what it lacks."""
+    """Take steps that the browser asks for and send what it lacks."""
     request = st.session_state[_PLAYER].request
-    run = st.session_state[_RUN].advance(int(request["to"]))
+    (run,) = answer((st.session_state[_RUN],), int(request["to"]))
     _send(run, int(request["have"][0]))
 
 

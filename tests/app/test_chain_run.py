@@ -140,11 +140,13 @@ def test_a_cut_chain_goes_on_as_it_did(build: Build) -> None:
 def test_a_fork_shares_the_past_and_nothing_else(build: Build) -> None:
     run = _start(build(IMAGES), SETTINGS)
     fork = run.fork(6, replace(SETTINGS, seed=4))
+    assert fork.n_taken == 6
+    fork = fork.advance(run.n_taken)
     assert fork.n_taken == run.n_taken == 10
     assert fork.leaves(6, replace(SETTINGS, seed=4))
     assert torch.equal(fork.trajectory.z[:7], run.trajectory.z[:7])
     assert not torch.isclose(fork.trajectory.z[7:], run.trajectory.z[7:]).any(-1).any()
-    twin = run.fork(6, SETTINGS)
+    twin = run.fork(6, SETTINGS).advance(10)
     assert torch.equal(twin.trajectory.z, run.trajectory.z)
 
 
@@ -156,7 +158,7 @@ def test_a_chain_that_was_stopped_stays_so_only_where_it_was(build: Build) -> No
     assert 0 not in [failure.chain for failure in before.trajectory.failures]
     after = wild.cut(failed_at).change(replace(wild.settings, step_size=0.01)).advance(10)
     assert after.trajectory.failures[0] == wild.trajectory.failures[0]
-    rescued = wild.fork(failed_at - 1, replace(SETTINGS, step_size=0.01))
+    rescued = wild.fork(failed_at - 1, replace(SETTINGS, step_size=0.01)).advance(10)
     assert 0 not in [failure.chain for failure in rescued.trajectory.failures]
     assert wild.track().failures[0].startswith("chain 0 ")
 

@@ -100,6 +100,7 @@ def test_a_forked_and_changed_chain_is_replayed_from_its_recipe(build, fork_at: 
         run.change(replace(SETTINGS, temperature=0.5))
         .advance(9)
         .fork(fork_at, replace(SETTINGS, seed=8, adjusted=True, step_size=0.4))
+        .advance(9)
     )
     entry = ModelEntry("m", "", Path(), 0)
     recipe = recipe_of(run.segments, run.n_taken, entry, fingerprint(model))

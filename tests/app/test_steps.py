@@ -48,3 +48,25 @@ def test_what_is_stopped_has_as_many_steps_on_each_side(runs: steps.Runs) -> Non
     steps.take(job, runs, 25)
     assert [run.n_taken for run in job.latest] == [steps.PIECE] * 2
     assert job.progress == steps.PIECE / 25
+
+
+def test_an_answer_comes_within_a_moment_and_the_next_goes_on(
+    runs: steps.Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(100))
+    monkeypatch.setattr(steps.time, "monotonic", lambda: 0.1 * next(clock))
+    found = steps.answer((runs[0], runs[1].advance(5)), 25)
+    assert [run.n_taken for run in found] == [20, 20]
+    found = steps.answer(found, 25)
+    assert [run.n_taken for run in found] == [25, 25]
+    for run, start in zip(found, runs, strict=True):
+        assert torch.equal(run.trajectory.z, start.advance(25).trajectory.z)
+
+
+def test_an_answer_ends_where_a_chain_may_go_no_further(runs: steps.Runs) -> None:
+    settings = replace(SETTINGS, n_chains=1_000)
+    crowd = ChainRun.start("crowd", runs[0].model, runs[0].plane, settings)
+    limit = crowd.limit
+    assert limit < 2_000
+    (crowd,) = steps.answer((crowd.advance(limit - 1),), 2_000)
+    assert crowd.n_taken == limit
