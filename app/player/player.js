@@ -4,6 +4,9 @@
 
 const AHEAD = 30; // records to ask for before playing runs out of them
 const PATIENCE = 5_000; // ms to wait for an answer before asking again
+const REST = 400; // ms without a move after which the server is told what is looked at
+const LEAVE = 100; // the same where the pointer leaves; Streamlit sends what changes within 20 ms as
+// one message, and a control that is turned together with the player would not be heard
 const FAR = 20; // records to wait for, of which the message speaks
 const players = new WeakMap();
 
@@ -57,7 +60,9 @@ class Player {
     this.buttons.play.addEventListener("click", () => this.togglePlay());
     this.slider.addEventListener("input", () => this.goTo(Number(this.slider.value)));
     this.section.addEventListener("keydown", (event) => this.onKey(event));
-    this.section.addEventListener("pointerleave", () => this.commitNow());
+    this.section.addEventListener("pointerleave", () => {
+      if (this.committing) this.commitSoon(LEAVE);
+    });
     this.resizes = new ResizeObserver(() => this.redraw());
     this.resizes.observe(this.section);
   }
@@ -113,6 +118,8 @@ class Player {
   // Forget what was looked at before.
   open(view, n) {
     this.pause();
+    clearTimeout(this.committing);
+    this.committing = null;
     this.position = 0;
     this.wanted = view.step;
     this.chain = Math.min(view.chain, n - 1);
@@ -202,9 +209,9 @@ class Player {
   }
 
   // Tell the server what is looked at, once the hand rests.
-  commitSoon() {
+  commitSoon(rest = REST) {
     clearTimeout(this.committing);
-    this.committing = setTimeout(() => this.commitNow(), 400);
+    this.committing = setTimeout(() => this.commitNow(), rest);
   }
 
   // What was said before is not said again.
