@@ -229,7 +229,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
     ),
     "ptb-small": (
         "Penn Treebank, sentences of up to 15 words; an hour on 2 cores.",
-        _sentences("ptb", 16, text=TextConfig(128), epochs=25),
+        _sentences("ptb", 16, text=TextConfig(128, 4_000), epochs=25),
     ),
     "snli-small": (
         "Captions of SNLI, up to 15 words; an hour on 2 cores.",
