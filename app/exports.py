@@ -67,7 +67,10 @@ def take_away(
                     on_click="ignore",
                 )
             asked = st.button("Python", key=f"{key}.python", help=_LINES)
-        st.caption("Model, seed and all settings are inside each file.")
+        st.caption(
+            "Model, seed and all settings are inside each file. Films, and what many chains say, "
+            "take some seconds to write."
+        )
         if asked:
             film = shown()
             text = recipe.lines(film.recipe, entry, film.step, film.example, speaks=film.speaks)

@@ -132,6 +132,8 @@ def loads(data: bytes, *, name: str = "the file") -> tuple[LatentEBM, ModelCard]
         tensors = load_safetensors(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(f"{name} is damaged: {_brief(error)}") from error
+    if ignored := _ignored(metadata["config"], config):
+        card = replace(card, facts=card.facts | {"settings that this version ignores": ignored})
     _check_tensors(tensors, model.state_dict(), name)
     model.load_state_dict(tensors, assign=True)
     model.to(memory_format=torch.channels_last)
@@ -171,14 +173,25 @@ def _parse(cls: type[T], text: str | None, where: str) -> T:
         raise CheckpointError(f"{where} is not valid: {_brief(error)}") from error
 
 
+def _ignored(text: str, config: ModelConfig) -> str:
+    """The settings in a config's JSON that another version knew, "" if there are none."""
+    said, known = msgspec.json.decode(text), msgspec.to_builtins(config)
+    names = [name for name in said if name not in known]
+    for name, value in said.items():
+        inside = known.get(name)
+        if isinstance(value, dict) and isinstance(inside, dict):
+            names += [f"{name}.{inner}" for inner in value if inner not in inside]
+    return _brief(", ".join(names))
+
+
 def _finite_or_text(value: str | int | float) -> str | int | float:
     """JSON has no NaN and no infinity; as text they survive."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _brief(error: Exception) -> str:
-    """The error's first words: it may quote the file, at any length."""
-    text = " ".join(str(error).split())
+def _brief(said: object) -> str:
+    """Its first words: an error may quote the file, at any length."""
+    text = " ".join(str(said).split())
     return text if len(text) <= 160 else f"{text[:160]} …"
 
 

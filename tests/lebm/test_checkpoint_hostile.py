@@ -272,13 +272,27 @@ def test_a_newer_version_asks_for_a_newer_program(good):
     assert "update" in message
 
 
-def test_a_vocabulary_that_is_not_the_weights_is_refused(tmp_path):
+def speaking(folder: Path) -> bytes:
     text = TextConfig(4, vocabulary=Vocabulary(("a", "b")))
     model = LatentEBM(ModelConfig(2, (4,), width=4, prior_hidden=4, text=text))
-    sampler, path = LangevinConfig(3, 0.1), tmp_path / "text.safetensors"
+    sampler, path = LangevinConfig(3, 0.1), folder / "text.safetensors"
     save(path, model, ModelCard("text", sampler, sampler, sampler))
+    return path.read_bytes()
+
+
+def test_settings_of_another_version_are_named_on_the_card(tmp_path):
+    data, label = speaking(tmp_path), "settings that this version ignores"
+    assert label not in loads(data)[1].facts
+    text = {"embedding_dim": 4, "vocabulary": {"words": ["a", "b"]}, "sharpness": 2.0}
+    _, card = loads(with_config(data, text=text))
+    assert card.facts[label] == "text.sharpness"
+    _, card = loads(with_config(data, **{"x" * 100_000: 1}))
+    assert len(str(card.facts)) < LONGEST
+
+
+def test_a_vocabulary_that_is_not_the_weights_is_refused(tmp_path):
     longer = {"embedding_dim": 4, "vocabulary": {"words": ["a", "b", "c"]}}
-    message = refused(with_config(path.read_bytes(), text=longer))
+    message = refused(with_config(speaking(tmp_path), text=longer))
     assert "words is torch.float32 (4, 4), its config asks for torch.float32 (5, 4)" in message
 
 
