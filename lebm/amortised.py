@@ -11,6 +11,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.distributions.transforms import AffineTransform
 from zuko.nn import MLP
 from zuko.transforms import (
     ComposedTransform,
@@ -69,7 +70,9 @@ class SynthesisFlow(nn.Module):
     $$ \log q_\psi(z) = \log N(\epsilon; 0, I) - \log |\det \partial T / \partial \epsilon| $$
 
     T is a chain of couplings: in turn, every second coordinate passes through a monotonic
-    spline whose knots an MLP reads off the others. It begins as the identity, so q_ψ as p_0.
+    spline whose knots an MLP reads off the others. Last come a scale and a shift for each
+    coordinate, with which q_ψ follows p_α beyond the ±6 where splines end; without them f grew
+    out there unopposed. T begins as the identity, so q_ψ as p_0.
 
     Args:
         latent_dim: d, the length of z; at least 2.
@@ -86,6 +89,8 @@ class SynthesisFlow(nn.Module):
         if latent_dim < 2:
             raise ValueError(f"a synthesis flow needs latent_dim at least 2, not {latent_dim}")
         self.latent_dim = latent_dim
+        self.shift = nn.Parameter(torch.zeros(latent_dim))
+        self.log_scale = nn.Parameter(torch.zeros(latent_dim))
         kept = [(latent_dim + i % 2) // 2 for i in range(_COUPLINGS)]
         self.conditioners = nn.ModuleList(
             MLP(k, (latent_dim - k) * (3 * _BINS - 1), (hidden, hidden), nn.SiLU) for k in kept
@@ -111,7 +116,8 @@ class SynthesisFlow(nn.Module):
             *(
                 CouplingTransform(partial(_splines, conditioner), ~odd if i % 2 else odd)
                 for i, conditioner in enumerate(self.conditioners)
-            )
+            ),
+            DependentTransform(AffineTransform(self.shift, self.log_scale.exp()), 1),
         )
 
 

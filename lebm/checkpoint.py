@@ -26,8 +26,9 @@ from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
 
 FORMAT = "lebm"
-#: 2 adds priors that are no network and layers of latents, 3 learned samplers, 4 sentences.
-FORMAT_VERSION = 4
+#: 2 adds priors that are no network and layers of latents, 3 learned samplers, 4 sentences, 5 the
+#: scale and shift at the end of the synthesis flow.
+FORMAT_VERSION = 5
 _MAX_HEADER = 2**22  # bytes of names, shapes, card and vocabulary
 PARTIAL = ".partial"  # how a file is called until it is whole
 MAX_BYTES = 2**31  # a file beyond 2 GiB is no model of this library
@@ -134,6 +135,10 @@ def loads(data: bytes, *, name: str = "the file") -> tuple[LatentEBM, ModelCard]
         raise CheckpointError(f"{name} is damaged: {_brief(error)}") from error
     if ignored := _ignored(metadata["config"], config):
         card = replace(card, facts=card.facts | {"settings that this version ignores": ignored})
+    if config.amortised and int(metadata["format_version"]) < 5:
+        identity = torch.zeros(config.latent_dim)
+        for last in ("shift", "log_scale"):
+            tensors.setdefault(f"amortised.synthesis.{last}", identity.clone())
     _check_tensors(tensors, model.state_dict(), name)
     model.load_state_dict(tensors, assign=True)
     model.to(memory_format=torch.channels_last)

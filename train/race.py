@@ -54,7 +54,7 @@ CONTESTANTS: dict[Contestant, Callable[[TrainConfig], TrainConfig]] = {
     "replay": lambda preset: replace(_persistent(preset), prior_chains="persistent"),
     "amortised": lambda preset: replace(preset, method="amortised"),
     "warm-start": lambda preset: replace(
-        preset, method="amortised", amortised=AmortisedConfig(refine_steps=5)
+        preset, method="amortised", amortised=AmortisedConfig(refine_steps=2)
     ),
     "vae": lambda preset: replace(preset, method="vae"),
 }
@@ -73,7 +73,7 @@ class Options:
     )
     """Who takes part. short-run: Algorithm 1 with 20 posterior steps from noise; persistent: with
     remembered posterior chains; replay: with remembered prior chains as well; amortised: learned
-    samplers; warm-start: the same, refined by 5 Langevin steps; vae."""
+    samplers; warm-start: the same, refined by 2 Langevin steps; vae."""
     preset: Literal["digits", "mnist", "fashion-mnist"] = "mnist"
     """Data, generator and settings; the learning rates stay constant here."""
     minutes: float = 10.0

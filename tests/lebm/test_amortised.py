@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.distributions import Normal
@@ -29,6 +31,15 @@ def test_a_flow_begins_as_the_gaussian(noise):
     z, log_q = SynthesisFlow(2, hidden=8).double()(noise)
     torch.testing.assert_close(z, noise)
     torch.testing.assert_close(log_q, Normal(0.0, 1.0).log_prob(noise).sum(1))
+
+
+def test_a_flow_reaches_beyond_its_splines(noise):
+    flow = SynthesisFlow(2, hidden=8).double()
+    torch.nn.init.constant_(flow.shift, 10)
+    torch.nn.init.constant_(flow.log_scale, math.log(3))
+    z, log_q = flow(noise)
+    torch.testing.assert_close(z, 10 + 3 * noise)
+    torch.testing.assert_close(log_q, Normal(10.0, 3.0).log_prob(z).sum(1))
 
 
 def test_a_flow_s_density_integrates_to_one():

@@ -353,3 +353,12 @@ def test_the_helpers_alone_change_nothing(good):
     for same in (join(*split(copy.copy(good))), with_config(good), with_card(good)):
         assert loads(same)[1].name == "good"
     assert loads(with_tensors(good, lambda tensors: None))[1].name == "good"
+
+
+@pytest.mark.parametrize("version", ["3", "4"])
+def test_older_learned_samplers_end_with_the_identity(version, amortised):
+    last = ["amortised.synthesis.shift", "amortised.synthesis.log_scale"]
+    older = with_tensors(amortised, lambda tensors: [tensors.pop(name) for name in last])
+    refused(older)
+    model, _ = loads(with_metadata(older, format_version=version))
+    assert all(not model.state_dict()[name].any() for name in last)
