@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 import pytest
+from explorer import IDLE
 
 from app.jobs import Job
 from app.studies import long_run
@@ -27,7 +28,6 @@ const root = hosts.find((shadow) => shadow?.querySelector('.player'));
 const shown = () => root.querySelector('.counter').textContent;
 const frame = () => new Promise(requestAnimationFrame);
 """
-IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 COUNT_SENT = """() => {
   window.sent = 0;
   const send = WebSocket.prototype.send;

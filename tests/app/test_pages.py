@@ -13,6 +13,7 @@ import torch
 from explorer import arrived, waits
 from streamlit.testing.v1 import AppTest
 
+from app.jobs import Job
 from app.studies.chain_run import ChainRun
 from lebm import zoo
 from lebm.langevin import LangevinConfig
@@ -141,9 +142,9 @@ def test_a_fork_is_made_changed_and_dropped(app: AppTest) -> None:
     assert "fork" not in app.query_params
 
 
-def test_a_fork_on_its_way_is_watched_and_can_be_stopped(
-    app: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def job_of_fork(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """What makes a fork of 300 steps on the page, on its way."""
     for name, value in {"K": "300", "step": "0", "n": "100"}.items():
         app.query_params[name] = value
     _run(app.run())
@@ -151,31 +152,24 @@ def test_a_fork_on_its_way_is_watched_and_can_be_stopped(
     monkeypatch.setattr("app.studies.steps.PIECE", 1)
     next(button for button in app.button if button.label == "Fork here").click()
     app.run()
+    return app.session_state["chains.fork_wait"][1]
+
+
+def test_a_fork_on_its_way_is_watched_and_can_be_stopped(app: AppTest, job_of_fork: Job) -> None:
     assert len(app.session_state["chains.runs"]) == 1  # the original is there meanwhile
-    _, job = app.session_state["chains.fork_wait"]
     app.button(key="chains.fork_wait.stop").click().run()
-    assert job.finished.wait(60)
+    assert job_of_fork.finished.wait(60)
     _run(app.run())
     main, fork = app.session_state["chains.runs"]
     assert fork.n_taken < main.n_taken == 300
 
 
-def test_a_fork_that_is_dropped_is_not_computed(
-    app: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {"K": "300", "step": "0", "n": "100"}.items():
-        app.query_params[name] = value
-    _run(app.run())
-    monkeypatch.setattr("app.jobs.PATIENCE", 0)
-    monkeypatch.setattr("app.studies.steps.PIECE", 1)
-    next(button for button in app.button if button.label == "Fork here").click()
-    app.run()
-    _, job = app.session_state["chains.fork_wait"]
+def test_a_fork_that_is_dropped_is_not_computed(app: AppTest, job_of_fork: Job) -> None:
     next(button for button in app.button if button.label == "Drop the fork").click()
     app.run()
-    assert job.cancelled.is_set()
-    assert job.finished.wait(60)
-    assert job.progress < 1
+    assert job_of_fork.cancelled.is_set()
+    assert job_of_fork.finished.wait(60)
+    assert job_of_fork.progress < 1
     assert len(app.session_state["chains.runs"]) == 1
 
 
