@@ -144,10 +144,17 @@ def test_a_fork_is_made_changed_and_dropped(app: AppTest) -> None:
 
 @pytest.fixture
 def job_of_fork(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> Job:
-    """What makes a fork of 300 steps on the page, on its way."""
-    for name, value in {"K": "300", "step": "0", "n": "100"}.items():
+    """What makes a fork of 100 steps on the page, on its way and slow."""
+    for name, value in {"model": "digits", "K": "100", "step": "0", "n": "4"}.items():
         app.query_params[name] = value
-    _run(app.run())
+    run = _run(app.run())
+    advance = type(run).advance
+
+    def slow(run: ChainRun, to: int) -> ChainRun:
+        time.sleep(0.1)
+        return advance(run, to)
+
+    monkeypatch.setattr(type(run), "advance", slow)
     monkeypatch.setattr("app.jobs.PATIENCE", 0)
     monkeypatch.setattr("app.studies.steps.PIECE", 1)
     next(button for button in app.button if button.label == "Fork here").click()
@@ -161,7 +168,7 @@ def test_a_fork_on_its_way_is_watched_and_can_be_stopped(app: AppTest, job_of_fo
     assert job_of_fork.finished.wait(60)
     _run(app.run())
     main, fork = app.session_state["chains.runs"]
-    assert fork.n_taken < main.n_taken == 300
+    assert fork.n_taken < main.n_taken == 100
 
 
 def test_a_fork_that_is_dropped_is_not_computed(app: AppTest, job_of_fork: Job) -> None:
