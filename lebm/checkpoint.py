@@ -180,12 +180,13 @@ def _parse(cls: type[T], text: str | None, where: str) -> T:
 
 def _ignored(text: str, config: ModelConfig) -> str:
     """The settings in a config's JSON that another version knew, "" if there are none."""
-    said, known = msgspec.json.decode(text), msgspec.to_builtins(config)
+    fields = dict[str, msgspec.Raw]  # whose values stay unread
+    said, known = msgspec.json.decode(text, type=fields), msgspec.to_builtins(config)
     names = [name for name in said if name not in known]
-    for name, value in said.items():
-        inside = known.get(name)
-        if isinstance(value, dict) and isinstance(inside, dict):
-            names += [f"{name}.{inner}" for inner in value if inner not in inside]
+    for name, inside in known.items():
+        if isinstance(inside, dict) and name in said:
+            inner = msgspec.json.decode(said[name], type=fields)
+            names += [f"{name}.{each}" for each in inner if each not in inside]
     return _brief(", ".join(names))
 
 
