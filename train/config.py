@@ -118,13 +118,16 @@ class ARAEConfig:
 class AmortisedConfig:
     """What follows the draws of learned samplers."""
 
-    refine_steps: int = 0
-    """Langevin steps, of the run's step sizes, that each draw of q_φ and q_ψ is refined by, in
-    learning and in sampling; 0 leaves the draws as they are."""
+    posterior_steps: int = 0
+    """Langevin steps, of the run's step size, that each draw of q_φ is refined by, in learning and
+    in inference; 0 leaves the draws as they are. Each costs a pass through the generator."""
+    prior_steps: int = 0
+    """The same for the draws of q_ψ, where a step is cheap: it passes through f alone."""
 
     def __post_init__(self) -> None:
-        if self.refine_steps < 0:
-            raise ValueError(f"amortised.refine_steps must be at least 0, not {self.refine_steps}")
+        for name in ("posterior_steps", "prior_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"amortised.{name} must be at least 0, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)

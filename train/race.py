@@ -30,7 +30,9 @@ from train.race_record import Point, Race, save, table
 from train.run_dir import RunDir, RunError
 from train.trainer import Trainer
 
-Contestant = Literal["short-run", "persistent", "replay", "amortised", "warm-start", "vae"]
+Contestant = Literal[
+    "short-run", "persistent", "replay", "amortised", "warm-start", "warm-prior", "vae"
+]
 
 _BATCH = 250
 _NEVER = 10**9  # iterations and epochs beyond any race's minutes
@@ -47,15 +49,18 @@ def _persistent(preset: TrainConfig) -> TrainConfig:
     return replace(preset, posterior_chains="persistent")
 
 
+def _amortised(preset: TrainConfig, **steps: int) -> TrainConfig:
+    return replace(preset, method="amortised", amortised=AmortisedConfig(**steps))
+
+
 #: Name -> the settings it learns with, from those of the preset.
 CONTESTANTS: dict[Contestant, Callable[[TrainConfig], TrainConfig]] = {
     "short-run": _short_run,
     "persistent": _persistent,
     "replay": lambda preset: replace(_persistent(preset), prior_chains="persistent"),
-    "amortised": lambda preset: replace(preset, method="amortised"),
-    "warm-start": lambda preset: replace(
-        preset, method="amortised", amortised=AmortisedConfig(refine_steps=2)
-    ),
+    "amortised": lambda preset: _amortised(preset),
+    "warm-start": lambda preset: _amortised(preset, posterior_steps=2, prior_steps=2),
+    "warm-prior": lambda preset: _amortised(preset, prior_steps=20),
     "vae": lambda preset: replace(preset, method="vae"),
 }
 
@@ -69,11 +74,13 @@ class Options:
         "persistent",
         "amortised",
         "warm-start",
+        "warm-prior",
         "vae",
     )
     """Who takes part. short-run: Algorithm 1 with 20 posterior steps from noise; persistent: with
     remembered posterior chains; replay: with remembered prior chains as well; amortised: learned
-    samplers; warm-start: the same, refined by 2 Langevin steps; vae."""
+    samplers; warm-start: the same, refined by 2 Langevin steps; warm-prior: only the prior's draws
+    refined, by 20 steps; vae."""
     preset: Literal["digits", "mnist", "fashion-mnist"] = "mnist"
     """Data, generator and settings; the learning rates stay constant here."""
     minutes: float = 10.0

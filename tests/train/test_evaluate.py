@@ -50,7 +50,7 @@ def cells(text: str) -> list[dict[str, str]]:
 
 
 def test_each_method_is_a_row_with_its_costs(train, extractor, tmp_path):
-    refined = AmortisedConfig(refine_steps=2)
+    refined = AmortisedConfig(2, 2)
     runs = (
         train("a"),
         train("b", method="vae"),

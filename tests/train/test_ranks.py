@@ -80,7 +80,7 @@ def shared(tmp_path_factory, make_config, process) -> Path:
         name: make_config("digits", prior_chains=chains, posterior_chains=chains, **common)
         for name, chains in CHAINS.items()
     }
-    configs["refined"] = replace(configs["amortised"], amortised=AmortisedConfig(refine_steps=2))
+    configs["refined"] = replace(configs["amortised"], amortised=AmortisedConfig(2, 2))
     configs["minutes"] = replace(configs["lebm"], minutes=0.2)
     configs["held-out"] = replace(configs["persistent"], held_out=1)
     torch.manual_seed(0)

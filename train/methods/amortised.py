@@ -11,7 +11,6 @@ from torch import Tensor
 
 from lebm import langevin
 from lebm.amortised import AmortisedSamplers
-from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
 from train.config import TrainConfig
 from train.methods.base import (
@@ -32,9 +31,9 @@ class Amortised(Method):
        = -KL(q_{data}(x) \, q_\phi(z|x) \,\|\, p_\theta(x, z)) + KL(q_\psi(z) \,\|\, p_\alpha(z)) $$
 
     All networks step at once, from gradients at the same parameters; ψ goes the other way. In α
-    and β, Δ has the gradients of eq. 7 and 8 at the draws. With `refine_steps` the samplers are
-    warm starts: φ and ψ still follow Δ, while α and β learn from what a few Langevin steps make
-    of the draws.
+    and β, Δ has the gradients of eq. 7 and 8 at the draws. With `posterior_steps` and
+    `prior_steps` the samplers are warm starts: φ and ψ still follow Δ, while α and β learn from
+    what Langevin steps make of the draws.
 
     Source: Pang et al. 2020, eq. 17; q_ψ is a spline flow here, and φ may begin with less than
     the whole of its divergence (`annealing`), as in Bowman et al. 2016.
@@ -82,13 +81,12 @@ class Amortised(Method):
         inference = divergence_less_log_z(model.prior, z_plus, log_q_plus).mean()
         synthesis = divergence_less_log_z(model.prior, z_minus, log_q_minus).mean()
         loss = nll + self.weight * inference - synthesis  # -Δ, in the end
-        refines = self.config.amortised.refine_steps > 0
+        refines = self.config.amortised.posterior_steps > 0
         followers = self.samplers.parameters(), () if refines else model.generator.parameters()
         loss.backward(inputs=[*chain.from_iterable(followers)])
-        z_plus, z_minus = z_plus.detach(), z_minus.detach()
+        z_plus, z_minus = z_plus.detach(), self._refine_prior(z_minus.detach(), generator)
         if refines:
             z_plus = self._refine_posterior(x, z_plus, generator)
-            z_minus = self._refine_prior(z_minus, generator)
             with self.fabric.autocast():
                 nll = generator_loss(model, x, z_plus, heard)
             nll.backward()
@@ -106,17 +104,15 @@ class Amortised(Method):
         return metrics | self._grad_norms() | error_given_z(model, x, nll.detach())
 
     def _refine_posterior(self, x: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:
-        density, sampler = self.model.posterior_density(x), self._refining("posterior_sampler")
+        steps = self.config.amortised.posterior_steps
+        sampler = replace(self.config.posterior_sampler, n_steps=steps)
         with self.fabric.autocast():
-            return langevin.sample(density, z, sampler, generator=generator)
+            return langevin.sample(self.model.posterior_density(x), z, sampler, generator=generator)
 
     def _refine_prior(self, z: Tensor, generator: torch.Generator) -> Tensor:
-        sampler = self._refining("prior_sampler")
+        steps = self.config.amortised.prior_steps
+        sampler = replace(self.config.prior_sampler, n_steps=steps)
         return langevin.sample(self.model.prior_density(), z, sampler, generator=generator)
-
-    def _refining(self, sampler: str) -> LangevinConfig:
-        steps = self.config.amortised.refine_steps
-        return replace(getattr(self.config, sampler), n_steps=steps)
 
     @torch.no_grad()
     def _describe(self, z_plus: Tensor, z_minus: Tensor) -> dict[str, Tensor]:
@@ -163,12 +159,13 @@ class Amortised(Method):
     @property
     def prior_gradients(self) -> int:
         """One for each step of the refinement."""
-        return self.config.amortised.refine_steps
+        return self.config.amortised.prior_steps
 
     def facts(self) -> dict[str, str | int | float]:
         """As every method's, with the samplers' sizes."""
         return super().facts() | {
-            "Langevin steps after q_φ and q_ψ": self.config.amortised.refine_steps,
+            "Langevin steps after q_φ": self.config.amortised.posterior_steps,
+            "Langevin steps after q_ψ": self.config.amortised.prior_steps,
             "parameters of q_φ": count_parameters(self.samplers.inference),
             "parameters of q_ψ": count_parameters(self.samplers.synthesis),
         }

@@ -142,10 +142,10 @@ def gradient(network) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in network.parameters()])
 
 
-@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize("steps", [(0, 0), (2, 2), (0, 3)])
 def test_an_iteration_climbs_the_objective_in_all_networks_but_the_flow(steps, make_method, points):
     """Each Adam's first step is its rate times the sign of the gradient."""
-    method = make_method("amortised", points, amortised=AmortisedConfig(refine_steps=steps))
+    method = make_method("amortised", points, amortised=AmortisedConfig(*steps))
     assert isinstance(method, Amortised)
     samplers = method.samplers
     parts = {
@@ -170,7 +170,7 @@ def test_warm_starts_leave_the_samplers_gradients_and_change_the_others(make_met
     rows = torch.arange(8)
     x = to_model_range(points.train[rows])
     plain, refined = (
-        make_method("amortised", points, amortised=AmortisedConfig(refine_steps=steps))
+        make_method("amortised", points, amortised=AmortisedConfig(steps, steps))
         for steps in (0, 3)
     )
     for method in (plain, refined):
@@ -185,7 +185,7 @@ def test_warm_starts_leave_the_samplers_gradients_and_change_the_others(make_met
 
 @pytest.mark.parametrize("steps", [0, 4])
 def test_draws_are_the_samplers_and_then_langevin_s(steps, make_method, images, rng):
-    method = make_method("amortised", images, amortised=AmortisedConfig(refine_steps=steps))
+    method = make_method("amortised", images, amortised=AmortisedConfig(steps, steps))
     model, chain = method.model, LangevinConfig(steps, 0.02)
     noise = torch.randn(6, 4, generator=rng)
     start = method.samplers.synthesis(noise)[0].detach()
@@ -204,9 +204,24 @@ def test_draws_are_the_samplers_and_then_langevin_s(steps, make_method, images, 
     torch.testing.assert_close(again, model.generate(z))
 
 
-def test_refining_a_negative_number_of_steps_is_refused():
-    with pytest.raises(ValueError, match=r"amortised\.refine_steps must be at least 0, not -1"):
-        AmortisedConfig(refine_steps=-1)
+def test_a_refined_prior_leaves_the_generator_s_gradient(make_method, points):
+    rows = torch.arange(8)
+    x = to_model_range(points.train[rows])
+    plain, refined = (
+        make_method("amortised", points, amortised=AmortisedConfig(prior_steps=steps))
+        for steps in (0, 3)
+    )
+    for method in (plain, refined):
+        method.iteration(x, rows, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(*(gradient(m.model.generator) for m in (plain, refined)))
+    a, b = (gradient(m.model.prior) for m in (plain, refined))
+    assert (a - b).norm() > 0.01 * a.norm()
+
+
+@pytest.mark.parametrize("name", ["posterior_steps", "prior_steps"])
+def test_refining_a_negative_number_of_steps_is_refused(name):
+    with pytest.raises(ValueError, match=rf"amortised\.{name} must be at least 0, not -1"):
+        AmortisedConfig(**{name: -1})
 
 
 def test_learned_samplers_travel_with_the_model(start, make_config, points, tmp_path, rng):
