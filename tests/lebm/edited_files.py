@@ -1,12 +1,20 @@
-"""Model files taken apart, and put together again with something changed."""
+"""Model files made, taken apart, and put together again with something changed."""
 
 from __future__ import annotations
 
 import json
 import struct
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
+
+from lebm.checkpoint import ModelCard, save
+from lebm.decoder import TextConfig
+from lebm.langevin import LangevinConfig
+from lebm.model import LatentEBM, ModelConfig
+from lebm.vocabulary import Vocabulary
 
 FIRST = "generator.net.0.bias"  # the tensor that the header lists first, `(4,)`
 
@@ -60,3 +68,21 @@ def renamed(data: bytes, name: str) -> bytes:
     header, body = split(data)
     header[name] = header.pop(FIRST)
     return join(header, body)
+
+
+def saved(folder: Path, **others: Any) -> bytes:
+    """A small model of points, as its file."""
+    torch.manual_seed(0)
+    model = LatentEBM(ModelConfig(2, (2,), width=4, prior_hidden=4, **others))
+    sampler, path = LangevinConfig(3, 0.1), folder / "good.safetensors"
+    save(path, model, ModelCard("good", sampler, sampler, sampler, facts={"minutes": 1}))
+    return path.read_bytes()
+
+
+def speaking(folder: Path) -> bytes:
+    """A small model of sentences of two words, as its file."""
+    text = TextConfig(4, vocabulary=Vocabulary(("a", "b")))
+    model = LatentEBM(ModelConfig(2, (4,), width=4, prior_hidden=4, text=text))
+    sampler, path = LangevinConfig(3, 0.1), folder / "text.safetensors"
+    save(path, model, ModelCard("text", sampler, sampler, sampler))
+    return path.read_bytes()

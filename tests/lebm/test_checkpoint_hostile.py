@@ -8,7 +8,6 @@ import random
 import resource
 import struct
 from pathlib import Path
-from typing import Any
 
 import pytest
 import safetensors.torch
@@ -17,6 +16,8 @@ from edited_files import (
     FIRST,
     join,
     renamed,
+    saved,
+    speaking,
     split,
     with_card,
     with_config,
@@ -26,21 +27,9 @@ from edited_files import (
     without_metadata,
 )
 
-from lebm.checkpoint import FORMAT_VERSION, CheckpointError, ModelCard, load, loads, save
-from lebm.decoder import TextConfig
-from lebm.langevin import LangevinConfig
-from lebm.model import LatentEBM, ModelConfig
-from lebm.vocabulary import Vocabulary
+from lebm.checkpoint import FORMAT_VERSION, CheckpointError, load, loads
 
 LONGEST = 500  # characters of a message
-
-
-def saved(folder: Path, **others: Any) -> bytes:
-    torch.manual_seed(0)
-    model = LatentEBM(ModelConfig(2, (2,), width=4, prior_hidden=4, **others))
-    sampler, path = LangevinConfig(3, 0.1), folder / "good.safetensors"
-    save(path, model, ModelCard("good", sampler, sampler, sampler, facts={"minutes": 1}))
-    return path.read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -272,24 +261,6 @@ def test_a_newer_version_asks_for_a_newer_program(good):
     assert "update" in message
 
 
-def speaking(folder: Path) -> bytes:
-    text = TextConfig(4, vocabulary=Vocabulary(("a", "b")))
-    model = LatentEBM(ModelConfig(2, (4,), width=4, prior_hidden=4, text=text))
-    sampler, path = LangevinConfig(3, 0.1), folder / "text.safetensors"
-    save(path, model, ModelCard("text", sampler, sampler, sampler))
-    return path.read_bytes()
-
-
-def test_settings_of_another_version_are_named_on_the_card(tmp_path):
-    data, label = speaking(tmp_path), "settings that this version ignores"
-    assert label not in loads(data)[1].facts
-    text = {"embedding_dim": 4, "vocabulary": {"words": ["a", "b"]}, "sharpness": 2.0}
-    _, card = loads(with_config(data, text=text))
-    assert card.facts[label] == "text.sharpness"
-    _, card = loads(with_config(data, **{"x" * 100_000: 10**400}))
-    assert len(str(card.facts)) < LONGEST
-
-
 def test_a_vocabulary_that_is_not_the_weights_is_refused(tmp_path):
     longer = {"embedding_dim": 4, "vocabulary": {"words": ["a", "b", "c"]}}
     message = refused(with_config(speaking(tmp_path), text=longer))
@@ -353,12 +324,3 @@ def test_the_helpers_alone_change_nothing(good):
     for same in (join(*split(copy.copy(good))), with_config(good), with_card(good)):
         assert loads(same)[1].name == "good"
     assert loads(with_tensors(good, lambda tensors: None))[1].name == "good"
-
-
-@pytest.mark.parametrize("version", ["3", "4"])
-def test_older_learned_samplers_end_with_the_identity(version, amortised):
-    last = ["amortised.synthesis.shift", "amortised.synthesis.log_scale"]
-    older = with_tensors(amortised, lambda tensors: [tensors.pop(name) for name in last])
-    refused(older)
-    model, _ = loads(with_metadata(older, format_version=version))
-    assert all(not model.state_dict()[name].any() for name in last)
