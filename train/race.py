@@ -58,7 +58,7 @@ CONTESTANTS: dict[Contestant, Callable[[TrainConfig], TrainConfig]] = {
     "short-run": _short_run,
     "persistent": _persistent,
     "replay": lambda preset: replace(_persistent(preset), prior_chains="persistent"),
-    "amortised": lambda preset: _amortised(preset),
+    "amortised": _amortised,
     "warm-start": lambda preset: _amortised(preset, posterior_steps=2, prior_steps=2),
     "warm-prior": lambda preset: _amortised(preset, prior_steps=20),
     "vae": lambda preset: replace(preset, method="vae"),
