@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,23 +144,27 @@ def test_a_fork_is_made_changed_and_dropped(app: AppTest) -> None:
 
 
 @pytest.fixture
-def job_of_fork(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> Job:
-    """What makes a fork of 100 steps on the page, on its way and slow."""
+def job_of_fork(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
+    """What makes a fork of 100 steps on the page; it takes none before it is to stop."""
+    stopped = threading.Event()
     for name, value in {"model": "digits", "K": "100", "step": "0", "n": "4"}.items():
         app.query_params[name] = value
     run = _run(app.run())
     advance = type(run).advance
 
-    def slow(run: ChainRun, to: int) -> ChainRun:
-        time.sleep(0.1)
+    def held_up(run: ChainRun, to: int) -> ChainRun:
+        stopped.wait(60)  # however slow the machine is, the fork is not done before a person acts
         return advance(run, to)
 
-    monkeypatch.setattr(type(run), "advance", slow)
+    monkeypatch.setattr(type(run), "advance", held_up)
     monkeypatch.setattr("app.jobs.PATIENCE", 0)
     monkeypatch.setattr("app.studies.steps.PIECE", 1)
     next(button for button in app.button if button.label == "Fork here").click()
     app.run()
-    return app.session_state["chains.fork_wait"][1]
+    job = app.session_state["chains.fork_wait"][1]
+    job.cancelled = stopped
+    yield job
+    stopped.set()
 
 
 def test_a_fork_on_its_way_is_watched_and_can_be_stopped(app: AppTest, job_of_fork: Job) -> None:
