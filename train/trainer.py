@@ -195,6 +195,7 @@ class Trainer:
         """Write and tell what is due after an iteration."""
         log_due = self.finished or self.step % self.config.log_every == 0
         save_due = self.finished or self.step % self.config.save_every == 0
+        rate = (self.step - self._watched[0]) / (time.perf_counter() - self._watched[1])
         if log_due:
             metrics_log.add(self._stamp() | metrics)
         if save_due:
@@ -202,7 +203,6 @@ class Trainer:
         elif stopping:
             self.run.save_state(self.state_dict())
         if log_due or save_due:
-            rate = (self.step - self._watched[0]) / (time.perf_counter() - self._watched[1])
             self._watched = (self.step, time.perf_counter())
             watch(Progress(self.step, self.expected_steps, rate, metrics, save_due))
 
