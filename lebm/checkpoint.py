@@ -24,6 +24,7 @@ from torch import Tensor
 
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
+from lebm.versions import unread_settings
 
 FORMAT = "lebm"
 #: 2 adds priors that are no network and layers of latents, 3 learned samplers, 4 sentences, 5 the
@@ -133,8 +134,9 @@ def loads(data: bytes, *, name: str = "the file") -> tuple[LatentEBM, ModelCard]
         tensors = load_safetensors(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(f"{name} is damaged: {_brief(error)}") from error
-    if ignored := _ignored(metadata["config"], config):
-        card = replace(card, facts=card.facts | {"settings that this version ignores": ignored})
+    if ignored := unread_settings(metadata["config"], config):
+        said = _brief(", ".join(ignored))
+        card = replace(card, facts=card.facts | {"settings that this version ignores": said})
     if config.amortised and int(metadata["format_version"]) < 5:
         identity = torch.zeros(config.latent_dim)
         for last in ("shift", "log_scale"):
@@ -176,18 +178,6 @@ def _parse(cls: type[T], text: str | None, where: str) -> T:
         return msgspec.json.decode(text if isinstance(text, str) else "", type=cls)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise CheckpointError(f"{where} is not valid: {_brief(error)}") from error
-
-
-def _ignored(text: str, config: ModelConfig) -> str:
-    """The settings in a config's JSON that another version knew, "" if there are none."""
-    fields = dict[str, msgspec.Raw]  # whose values stay unread
-    said, known = msgspec.json.decode(text, type=fields), msgspec.to_builtins(config)
-    names = [name for name in said if name not in known]
-    for name, inside in known.items():
-        if isinstance(inside, dict) and name in said:
-            inner = msgspec.json.decode(said[name], type=fields)
-            names += [f"{name}.{each}" for each in inner if each not in inside]
-    return _brief(", ".join(names))
 
 
 def _finite_or_text(value: str | int | float) -> str | int | float:

@@ -164,6 +164,7 @@ def _resume(arguments: Resume, held: ExitStack) -> Trainer:
     """The trainer of an earlier run, where that run stopped."""
     run = RunDir(arguments.run)
     config = run.config()
+    run.check_version()
     fabric = ranks.connect(config.accelerator, config.precision)
     ranks.first_does(fabric, lambda: _lock(run, held))
     config, state = run.config(), run.load_state()  # nobody else writes them now
@@ -191,6 +192,7 @@ def _rewind(arguments: Rewind, held: ExitStack) -> Trainer:
     """The trainer of a new run that stands where an earlier one saved last."""
     old = RunDir(arguments.run)
     config, state = old.config(), old.load_state()
+    old.check_version()
     if state is None:
         raise RunError(f"{old.path} saved nothing to go back to: start it anew")
     optimizer = replace(

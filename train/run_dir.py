@@ -30,6 +30,7 @@ import msgspec
 import torch
 
 from lebm.checkpoint import PARTIAL, atomic_write
+from lebm.versions import unread_settings
 from train.config import TrainConfig
 
 _CHECKPOINT = re.compile(r"step-(\d{1,12})\.safetensors")
@@ -104,6 +105,19 @@ class RunDir:
             raise RunError(f"{self.path} holds no run: {error.strerror} (config.json)") from error
         except (msgspec.DecodeError, RecursionError) as error:
             raise RunError(f"{self.path / 'config.json'} is damaged: {error}") from error
+
+    def check_version(self) -> None:
+        """Whether a run may be gone on with by this version, as far as its settings tell.
+
+        Raises:
+            RunError: as `config`; and if a setting it was started with means nothing here.
+        """
+        unread = unread_settings((self.path / "config.json").read_bytes(), self.config())
+        if unread:
+            raise RunError(
+                f"{self.path} was started with {', '.join(unread)}, which this version does not "
+                "know: resume it with the version that began it, or start a new run"
+            )
 
     def save_end(self, end: End) -> None:
         """Say how this process ended.

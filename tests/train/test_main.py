@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,19 @@ def test_fewer_epochs_than_were_trained_are_refused(command, tmp_path):
     assert status == 1
     assert "has done 7 iterations" in text
     assert (tmp_path / "runs/ring/config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("way", ["resume", "rewind"])
+def test_a_run_of_another_version_s_settings_is_not_gone_on_with(way, command):
+    command("ring", *TINY)
+    file = Path("runs/ring/config.json")
+    settings = json.loads(file.read_text())
+    settings["amortised"]["refine_steps"] = 5
+    file.write_text(json.dumps(settings | {"sharpness": 2.0}))
+    status, text = command(way, "runs/ring")
+    assert status == 1
+    assert text.startswith("error: runs/ring was started with sharpness, amortised.refine_steps,")
+    assert json.loads(file.read_text())["sharpness"] == 2.0
 
 
 @pytest.mark.parametrize("name", ["config.json", "state.pt"])
