@@ -10,35 +10,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from app import address, cache, carry  # noqa: E402
-
-_PAGES = {
-    "chains": "Chains",
-    "tilted_prior": "Tilted prior",
-    "long_run": "Long run",
-    "posterior": "Posterior",
-    "landscape": "Landscape",
-    "anomaly": "Anomaly",
-    "compare": "Compare",
-    "train": "Train",
-    "time_machine": "Time machine",
-    "learn": "Learn",
-}
-
-
-def _page(name: str, title: str) -> st.Page:
-    url_path = name.replace("_", "-")
-    return st.Page(lambda: _show(name), title=title, url_path=url_path)
-
-
-def _show(name: str) -> None:
-    address.drop_infinite()
-    carry.bring(name)
-    try:
-        cache.view(name)()
-    finally:
-        carry.keep(name)
-
+from app import pages  # noqa: E402
 
 # Streamlit makes every change of the address an entry of the browser's history, so that Back
 # would undo settings one by one. What it says of the next page it says before it turns to it: so
@@ -62,4 +34,4 @@ st.html("""<style>
 [data-testid="stTopNavLink"]:focus-visible { outline: 2px solid; }  /* Streamlit's is too faint */
 </style>""")
 st.html(_BACK_LEADS_TO_THE_PAGE_BEFORE, unsafe_allow_javascript=True)
-st.navigation([_page(name, title) for name, title in _PAGES.items()], position="top").run()
+st.navigation([pages.page(name) for name in pages.TITLES], position="top").run()

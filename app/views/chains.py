@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import address, cache
+from app import address, cache, pages
 from app.exports import take_away
 from app.jobs import Job
 from app.models import ModelEntry
@@ -46,6 +46,9 @@ def page() -> None:
         "Each chain starts as Gaussian noise **z₀ ~ N(0, I)** and climbs the learned prior, "
         "shaken by noise: **z ← z + s ∇log p(z) + √(2s) ε**. As its energy falls, what it "
         "decodes to turns into an example of the data."
+    )
+    st.page_link(
+        pages.page("learn"), label="New to this? :primary[Learn] tells it in eight short steps."
     )
     chosen = pick_model()
     if chosen is None:

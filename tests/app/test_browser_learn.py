@@ -20,6 +20,14 @@ def _heading(page: Any, title: str) -> None:
     page.get_by_role("heading", name=title).wait_for()
 
 
+def test_the_first_page_leads_a_newcomer_here(open_page: Open) -> None:
+    page = open_page("?model=digits")
+    page.get_by_role("link", name="New to this?").click()
+    _heading(page, LESSONS[0].title)
+    page.go_back()
+    _heading(page, "Chains")
+
+
 def test_the_keyboard_leads_through_all_steps(open_page: Open) -> None:
     page = open_page("learn", wait_for=CHART)
     for here, there in pairwise(LESSONS):
