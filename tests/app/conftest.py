@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -75,10 +74,6 @@ def page_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Ap
     monkeypatch.setenv("LEBM_RUNS", str(tmp_path / "runs"))
     monkeypatch.delenv("LEBM_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
-    # Each AppTest is a server of its own, and Streamlit before 1.66 knows a component only on
-    # the server that was there when its module was imported.
-    for name in [name for name in sys.modules if name.partition(".")[0] == "app"]:
-        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr("app.jobs.PATIENCE", 20)  # nothing polls here
 
     def _page_of(name: str, **address: str) -> AppTest:
@@ -88,6 +83,32 @@ def page_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Ap
         return page
 
     return _page_of
+
+
+@pytest.fixture
+def hold_chains(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Once called, the next chains of a page take a step or two, and no more till they are ended.
+
+    However slow the machine is, they are not done before a person acts; later ones run freely.
+    """
+
+    def hold() -> None:
+        from app.jobs import Job
+
+        asked, held = Job.should_stop, list[Job]()
+
+        def should_stop(job: Job) -> bool:
+            held.append(job)
+            if job is held[0] and job.progress > 0:
+                job.cancelled.wait(120)
+            return asked(job)
+
+        monkeypatch.setattr(Job, "should_stop", should_stop)
+        monkeypatch.setattr("app.jobs.UNWATCHED_SECONDS", 120)
+        monkeypatch.setattr("app.jobs.PATIENCE", 0)
+        monkeypatch.setattr("app.studies.steps.PIECE", 1)
+
+    return hold
 
 
 @pytest.fixture(scope="session")

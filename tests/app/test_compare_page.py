@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +27,6 @@ def _script() -> None:
 def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, save_run: Callable[..., Path]) -> AppTest:
     """The page, on a run of two checkpoints."""
     monkeypatch.setenv("LEBM_RUNS", str(tmp_path / "runs"))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "app"]:
-        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr("app.jobs.PATIENCE", 20)  # nothing polls here
     save_run("mine", step=5)
     save_run("mine", step=20)
@@ -52,10 +49,9 @@ def test_it_opens_on_the_prior_against_the_gaussian(page: AppTest) -> None:
 
 
 def test_both_sides_are_stopped_at_the_same_step(
-    page: AppTest, monkeypatch: pytest.MonkeyPatch
+    page: AppTest, hold_chains: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr("app.jobs.PATIENCE", 0)
-    monkeypatch.setattr("app.studies.steps.PIECE", 1)
+    hold_chains()
     page.query_params["K"] = "500"
     page.run()
     _, job = page.session_state["compare.wait"]

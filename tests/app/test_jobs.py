@@ -16,7 +16,7 @@ def test_a_job_is_started_once_and_found_again() -> None:
 
     first = jobs.start("a", work)
     assert jobs.start("a", work) is first
-    assert first.finished.wait(5)
+    assert first.finished.wait(60)
     assert (first.latest, first.progress, len(runs)) == (7, 1.0, 1)
 
 
@@ -26,14 +26,14 @@ def test_cancelling_keeps_what_there_is() -> None:
     def work(job: Job[int]) -> None:
         job.publish(1, 0.1)
         started.set()
-        job.cancelled.wait(5)
+        job.cancelled.wait(60)
 
     job = Jobs().start("a", work)
-    assert started.wait(5)
+    assert started.wait(60)
     assert job.begun.is_set()
     assert job.running
     job.cancelled.set()
-    assert job.finished.wait(5)
+    assert job.finished.wait(60)
     assert job.latest == 1
 
 
@@ -46,7 +46,7 @@ def test_a_job_that_nobody_watches_ends_and_starts_anew(monkeypatch: pytest.Monk
 
     jobs = Jobs()
     first = jobs.start("a", work)
-    assert first.finished.wait(5)
+    assert first.finished.wait(60)
     assert first.abandoned
     assert jobs.start("a", work) is not first
 
@@ -56,7 +56,7 @@ def test_a_failure_is_one_sentence() -> None:
         raise RuntimeError("no room\nat all")
 
     job = Jobs().start("a", work)
-    assert job.finished.wait(5)
+    assert job.finished.wait(60)
     assert job.error == "no room"
     assert job.begun.is_set()
 
@@ -65,12 +65,12 @@ def test_what_has_ended_is_forgotten_and_what_runs_is_left_alone() -> None:
     jobs = Jobs(keep=2)
 
     def work(job: Job[int]) -> None:
-        job.cancelled.wait(5)
+        job.cancelled.wait(60)
 
     first, *others = [jobs.start(name, work) for name in "abc"]
     assert all(job.running for job in (first, *others))
     first.cancelled.set()
-    assert first.finished.wait(5)
+    assert first.finished.wait(60)
     last = jobs.start("d", work)
     assert all(job.running for job in (*others, last))
     assert jobs.start("b", work) is others[0]
@@ -83,14 +83,14 @@ def test_a_job_of_ones_own_is_ended_by_nobody_else() -> None:
 
     def work(job: Job[int]) -> None:
         job.publish(1, 0.5)
-        job.cancelled.wait(5)
+        job.cancelled.wait(60)
 
     own = [jobs.begin(work) for _ in range(3)]
     for name in "abc":
         jobs.start(name, work)
     assert all(job.running for job in own)
     own[0].cancelled.set()
-    assert own[0].finished.wait(5)
+    assert own[0].finished.wait(60)
     assert (own[0].latest, own[1].running, own[2].running) == (1, True, True)
     jobs.close()
     assert not any(job.running for job in own)

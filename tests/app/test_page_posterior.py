@@ -71,10 +71,9 @@ def test_restarts_reconstruct_the_example_that_was_chosen(page: AppTest) -> None
 
 
 def test_restarts_are_stopped_on_the_way_and_compared_there(
-    page: AppTest, monkeypatch: pytest.MonkeyPatch
+    page: AppTest, hold_chains: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr("app.jobs.PATIENCE", 0)
-    monkeypatch.setattr("app.studies.steps.PIECE", 1)
+    hold_chains()
     page.query_params["K1"] = "500"
     page.run()
     assert "posterior.run" not in page.session_state

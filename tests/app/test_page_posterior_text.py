@@ -69,11 +69,10 @@ def test_it_opens_on_restarts_of_a_held_out_sentence(page: AppTest, model: Laten
 
 
 def test_long_chains_are_stopped_on_the_way_and_keep_what_there_is(
-    page: AppTest, model: LatentEBM, monkeypatch: pytest.MonkeyPatch
+    page: AppTest, model: LatentEBM, hold_chains: Callable[[], None]
 ) -> None:
     whole = _chains(page)
-    monkeypatch.setattr("app.jobs.PATIENCE", 0)
-    monkeypatch.setattr("app.studies.steps.PIECE", 1)
+    hold_chains()
     page.query_params["K1"] = "500"
     page.sidebar.number_input(key="K1").set_value(500).run()
     assert not page.subheader  # they are on their way
@@ -93,9 +92,9 @@ def test_long_chains_are_stopped_on_the_way_and_keep_what_there_is(
 
 
 def test_other_settings_end_the_chains_that_are_waited_for(
-    page: AppTest, monkeypatch: pytest.MonkeyPatch
+    page: AppTest, hold_chains: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr("app.jobs.PATIENCE", 0)
+    hold_chains()
     page.query_params.update({"K1": "500", "n1": "100"})
     page.run()
     _, before = page.session_state["sentence_posterior.kept"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,10 +24,6 @@ MAIN = Path(__file__).parents[2] / "app" / "main.py"
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
     monkeypatch.setenv("LEBM_RUNS", str(tmp_path / "runs"))
-    # Each AppTest is a server of its own, and Streamlit before 1.66 knows a component only on
-    # the server that was there when its module was imported.
-    for name in [name for name in sys.modules if name.partition(".")[0] == "app"]:
-        monkeypatch.delitem(sys.modules, name)
     return AppTest.from_file(str(MAIN), default_timeout=60)
 
 
@@ -79,11 +73,10 @@ def test_the_same_settings_keep_the_chain(app: AppTest) -> None:
 
 
 def test_first_steps_are_stopped_on_the_way_and_keep_what_there_is(
-    page_of: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+    page_of: Callable[..., AppTest], hold_chains: Callable[[], None]
 ) -> None:
     app = page_of("chains", model="digits", n="100", K="500", step="470")
-    monkeypatch.setattr("app.jobs.PATIENCE", 0)
-    monkeypatch.setattr("app.studies.steps.PIECE", 1)
+    hold_chains()
     app.run()
     assert "chains.runs" not in app.session_state
     _, job = app.session_state["chains.wait"]
@@ -144,27 +137,15 @@ def test_a_fork_is_made_changed_and_dropped(app: AppTest) -> None:
 
 
 @pytest.fixture
-def job_of_fork(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
-    """What makes a fork of 100 steps on the page; it takes none before it is to stop."""
-    stopped = threading.Event()
+def job_of_fork(app: AppTest, hold_chains: Callable[[], None]) -> Job:
+    """What makes a fork of 100 steps on the page, and is held up."""
     for name, value in {"model": "digits", "K": "100", "step": "0", "n": "4"}.items():
         app.query_params[name] = value
-    run = _run(app.run())
-    advance = type(run).advance
-
-    def held_up(run: ChainRun, to: int) -> ChainRun:
-        stopped.wait(60)  # however slow the machine is, the fork is not done before a person acts
-        return advance(run, to)
-
-    monkeypatch.setattr(type(run), "advance", held_up)
-    monkeypatch.setattr("app.jobs.PATIENCE", 0)
-    monkeypatch.setattr("app.studies.steps.PIECE", 1)
+    _run(app.run())
+    hold_chains()
     next(button for button in app.button if button.label == "Fork here").click()
     app.run()
-    job = app.session_state["chains.fork_wait"][1]
-    job.cancelled = stopped
-    yield job
-    stopped.set()
+    return app.session_state["chains.fork_wait"][1]
 
 
 def test_a_fork_on_its_way_is_watched_and_can_be_stopped(app: AppTest, job_of_fork: Job) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +14,6 @@ MAIN = Path(__file__).parents[2] / "app" / "main.py"
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
     monkeypatch.setenv("LEBM_RUNS", str(tmp_path / "runs"))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "app"]:
-        monkeypatch.delitem(sys.modules, name)
     return AppTest.from_file(str(MAIN), default_timeout=60)
 
 

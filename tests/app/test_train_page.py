@@ -34,8 +34,6 @@ def _time_machine_script() -> None:
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LEBM_RUNS", str(tmp_path / "runs"))
     monkeypatch.delenv("LEBM_DATA", raising=False)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "app"]:
-        monkeypatch.delitem(sys.modules, name)  # see tests/app/test_pages.py
     return tmp_path / "runs"
 
 
