@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 
 from lebm.checkpoint import atomic_write
-from train import anomaly, evaluate, long_run, race_record, records, scale, transitions
+from train import anomaly, evaluate, long_run, race_record, records, rescore, scale, transitions
 from train.benchmark import Benchmark
 from train.contest import HEADER
 from train.records import Record, RecordError
@@ -154,6 +154,10 @@ def _detected(record: Record) -> str:
     return anomaly.table(groups, published=_published_area)
 
 
+def _rescored(record: Record) -> str:
+    return rescore.table(record.as_type(list[rescore.Rescored]))
+
+
 def _published_area(data: str, method: str, held_out: int) -> dict[str, str]:
     """The paper's AUPRC for a method where this class is held out: column -> cell."""
     value = _TABLE_4.get(method, {}).get(held_out) if data == "mnist" else None
@@ -193,6 +197,7 @@ _SECTIONS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "evaluate": ("Reconstruction and samples, Tables 1 and 2", _evaluated),
     "transitions": ("Sentences along prior chains, Table 3", _read),
     "anomaly": ("Anomaly detection, Table 4", _detected),
+    "rescore": ("Anomalies, scored in other ways", _rescored),
     "benchmark": ("Speed of sampling and learning", _benchmarked),
     "long_run": ("Long chains", _judged),
     "scale": ("More machines, on paper", _reckoned),

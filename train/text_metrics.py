@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal
 
 from lebm import decoding, langevin
 from lebm.decoder import RecurrentDecoder
@@ -18,13 +16,13 @@ from lebm.model import LatentEBM
 from lebm.tilting import tilt_path
 from lebm.tilts import ExactTilt
 from train.data import Dataset
+from train.importance import importance_bound
 from train.language_model import LanguageModel, LanguageModelConfig, fit, perplexity, word_nll
 from train.text_evaluation import Judged, reconstruction_nll
 
 JUDGE = LanguageModelConfig()
 _BATCH = 128
 _CHAINS = 8  # a sentence, from which the proposal and the use of z are estimated
-_DRAWS = 64  # of the proposal
 _ACTIVE = 0.05  # variance of E[z_i|x] over sentences from which a unit counts as active
 
 
@@ -77,41 +75,6 @@ def log_partition(model: LatentEBM, *, generator: torch.Generator) -> float:
         return 0.0
     tilts = torch.linspace(0, 1, 6, device=generator.device)
     return float(tilt_path(model.prior, tilts, generator=generator).log_z[-1])
-
-
-@torch.no_grad()
-def importance_bound(
-    model: LatentEBM, x: Tensor, chains: Tensor, log_z: float, *, generator: torch.Generator
-) -> Tensor:
-    r"""A lower bound of log p(x) for each sentence, in nats, `(n,)`.
-
-    $$ E\Big[\log \tfrac{1}{S} \sum_s \frac{p_\beta(x|z_s) p_\alpha(z_s)}{q(z_s|x)}\Big]
-       \le \log p(x), \qquad z_s \sim q(z|x) $$
-
-    q is a Gaussian at the mean of a sentence's chains; all sentences share its covariance, a
-    little wider than the chains'. It is a bound whatever q is, and the better, the closer.
-
-    Args:
-        model: the model.
-        x: sentences, `(n, T)`.
-        chains: ends of their posterior chains, `(n, k, latent_dim)`.
-        log_z: log Z(α).
-        generator: source of the draws.
-
-    Source: Burda et al. 2016, "Importance weighted autoencoders", eq. 8.
-    """
-    mean, k = chains.mean(1), chains.shape[1]
-    inside = (chains - mean[:, None]).flatten(0, 1)
-    covariance = inside.T @ inside / (len(x) * (k - 1)) * 1.2 * (1 + 1 / k)
-    covariance += 1e-4 * torch.eye(len(covariance), device=x.device)
-    noise = MultivariateNormal(torch.zeros_like(mean[0]), covariance)
-    log_weights = []
-    for _ in range(_DRAWS):
-        white = torch.randn(mean.shape, generator=generator, device=mean.device)
-        step = white.to(mean) @ noise.scale_tril.T
-        log_q = noise.log_prob(step)
-        log_weights.append(model.unnorm_log_joint(x, mean + step) - log_z - log_q)
-    return torch.stack(log_weights).logsumexp(0) - math.log(_DRAWS)
 
 
 @torch.no_grad()
