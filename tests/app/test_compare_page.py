@@ -64,7 +64,7 @@ def test_both_sides_are_stopped_at_the_same_step(
 
 
 def test_the_numbers_come(page: AppTest) -> None:
-    for _ in range(100):
+    for _ in range(600):
         _sides(page)
         tables = [table.value for table in page.dataframe]
         if len(tables) == 2 and not tables[1].eq("…").any(axis=None):
@@ -169,7 +169,7 @@ def test_sentences_stand_side_by_side(text_page: AppTest) -> None:
 
 
 def test_the_numbers_of_sentences_come(text_page: AppTest) -> None:
-    for _ in range(200):
+    for _ in range(600):
         _sides(text_page)
         tables = [table.value for table in text_page.dataframe]
         if len(tables) == 2 and not tables[1].eq("…").any(axis=None):

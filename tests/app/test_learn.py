@@ -103,7 +103,7 @@ def test_the_button_takes_one_step(open_step) -> None:
 
 def test_learning_is_watched_from_its_first_updates(open_step) -> None:
     page = open_step(step="learning", K0="5")
-    for _ in range(100):
+    for _ in range(600):
         page.run()
         assert not page.exception
         if len(page.get("plotly_chart")) == 3:

@@ -133,7 +133,7 @@ def test_one_latent_dimension_has_no_plane(page: AppTest, save_run: Callable) ->
 def test_directions_of_the_aggregate_posterior_come_by_a_job(page: AppTest) -> None:
     for name, value in {"show": "Directions", "from": "aggregate posterior", "dir": "2"}.items():
         page.query_params[name] = value
-    for _ in range(200):
+    for _ in range(600):
         if _charts(page):
             break
         time.sleep(0.1)

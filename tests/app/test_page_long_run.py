@@ -31,7 +31,7 @@ def page(page_of: Callable[..., AppTest]) -> AppTest:
 
 
 def _judged(page: AppTest) -> AppTest:
-    for _ in range(300):
+    for _ in range(600):
         page.run()
         assert not page.exception
         assert not page.error

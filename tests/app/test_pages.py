@@ -263,7 +263,7 @@ def test_a_long_run_ends_in_a_verdict(app: AppTest, save_run: Callable[..., Path
     page = AppTest.from_function(_long_run_script, default_timeout=60)
     for name, value in {"model": "runs/mine", "long": "600", "n": "16"}.items():
         page.query_params[name] = value
-    for _ in range(100):
+    for _ in range(600):
         page.run()
         assert not page.exception
         if page.subheader:
@@ -284,7 +284,7 @@ def _tilted_prior_script() -> None:
 def test_the_tilt_slider_shows_each_prior(app: AppTest, name: str) -> None:
     page = AppTest.from_function(_tilted_prior_script, default_timeout=60)
     page.query_params["model"] = name
-    for _ in range(200):
+    for _ in range(600):
         page.run()
         assert not page.exception
         if page.metric:

@@ -220,7 +220,7 @@ def test_the_time_machine_opens_on_a_run_that_came_along(runs: Path) -> None:
     page = AppTest.from_function(_time_machine_script, default_timeout=60)
     for name, value in {"n": "4", "at": "1200", "chain": "2", "run": "nonsense"}.items():
         page.query_params[name] = value
-    for _ in range(100):
+    for _ in range(600):
         page.run()
         assert not page.exception
         if "time_machine.view" in page.session_state:
