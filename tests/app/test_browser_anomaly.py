@@ -31,7 +31,7 @@ def test_it_opens_on_a_run_and_a_click_takes_a_picture_apart(
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.4)
     page.wait_for_timeout(300)
     page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.4)
-    page.get_by_text(re.compile(r"number (49\d|50\d|48\d) of 505")).wait_for(timeout=30_000)
+    page.get_by_text(re.compile(r"number (49\d|50\d|48\d) of 505")).wait_for()
     page.wait_for_url(re.compile(r"[?&]item=\d+"))
 
 
@@ -42,18 +42,17 @@ def test_weights_and_threshold_answer_at_once(open_page: Callable[..., Any]) -> 
     slider.focus()
     for _ in range(10):
         slider.press("ArrowLeft")
-    page.wait_for_url(re.compile(r"w_reconstruction="), timeout=30_000)
+    page.wait_for_url(re.compile(r"w_reconstruction="))
     page.wait_for_function(
         "before => ![...document.querySelectorAll('[data-testid=stMetricValue]')]"
         ".some(e => e.innerText === before)",
         arg=before,
-        timeout=30_000,
     )
     page.wait_for_selector(IDLE)
     threshold = page.locator(".st-key-flag").get_by_role("slider")
     threshold.focus()
     threshold.press("End")
-    page.get_by_text("recall 100.0%").wait_for(timeout=30_000)
+    page.get_by_text("recall 100.0%").wait_for()
 
 
 def test_a_link_opens_what_was_seen(open_page: Callable[..., Any]) -> None:
