@@ -15,7 +15,7 @@ def unread_settings(text: bytes | str | msgspec.Raw, config: Any) -> list[str]:
         config: a dataclass, or what `msgspec.to_builtins` makes of one.
     """
     said = msgspec.json.decode(text, type=dict[str, msgspec.Raw])  # whose values stay unread
-    known = msgspec.to_builtins(config)
+    known = msgspec.to_builtins(config, enc_hook=str)  # a path has no JSON of its own
     names = [name for name in said if name not in known]
     for name, inside in known.items():
         if isinstance(inside, dict) and name in said:
