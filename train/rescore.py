@@ -47,7 +47,7 @@ class Options:
     restarts: int = 5
     """Posterior chains an example, at least 2."""
     steps: int = 200
-    """Of the long chains."""
+    """Of the long chains; at least those of the model's own."""
     seed: int = 0
     """Of the draw of examples and of the chains."""
     accelerator: Accelerator = "auto"
@@ -126,7 +126,9 @@ def _rescore(run: RunDir, config: TrainConfig, options: Options, fabric: Fabric)
     assert config.held_out is not None
     divided = data.hold_out(whole, config.held_out, config.split)
     test, is_anomaly = _drawn(divided, options)
-    ways = _Ways(model.to(fabric.device), fabric, card.reconstruction_sampler, len(test), options)
+    rng = torch.Generator(fabric.device).manual_seed(options.seed)
+    model, chain = model.to(fabric.device), card.reconstruction_sampler
+    ways = _Ways(model, fabric, chain, len(test), options, rng)
     found = ways.scores(torch.cat([test, divided.train[:_REFERENCE]]))
     return Rescored(
         run=str(run.path),
@@ -161,6 +163,7 @@ class _Ways:
         chain: the posterior chain from p_0 noise that the model's card recommends.
         n: test examples, which stand before normal ones in all that follows.
         options: how thoroughly.
+        generator: source of all starts and all noise.
     """
 
     model: LatentEBM
@@ -168,6 +171,7 @@ class _Ways:
     chain: LangevinConfig
     n: int
     options: Options
+    generator: torch.Generator
 
     def scores(self, examples: Tensor) -> dict[str, np.ndarray]:
         """Way, in words -> score of every test example, `(n,)`.
@@ -175,11 +179,12 @@ class _Ways:
         Args:
             examples: test examples and then normal training examples, as the data set holds them.
         """
-        k, short, long = self.options.restarts, self.chain.n_steps, self.options.steps
+        k, short = self.options.restarts, self.chain.n_steps
+        long = max(short, self.options.steps)
         x = data.to_model_range(examples).to(self.fabric.device)
         chains = x.repeat_interleave(k, 0)
         ends = self._infer(self.model, chains, self.chain)
-        rest = replace(self.chain, n_steps=max(long - short, 0))
+        rest = replace(self.chain, n_steps=long - short)
         found = {
             f"one chain, {short} steps": self._joint(self.model, x, ends[::k]),
             "the same, σ of normal examples": self._with_their_noise(x, ends[::k]),
@@ -200,12 +205,11 @@ class _Ways:
         self, model: LatentEBM, x: Tensor, chain: LangevinConfig, start: Tensor | None = None
     ) -> Tensor:
         """Ends of posterior chains, one an example, `(n, latent_dim)`; from p_0 noise at first."""
-        generator = torch.Generator(x.device).manual_seed(self.options.seed)
         if start is None:
-            start = model.prior.sample_base(len(x), generator=generator)
+            start = model.prior.sample_base(len(x), generator=self.generator)
         with self.fabric.autocast():
             parts = [
-                langevin.sample(model.posterior_density(rows), z, chain, generator=generator)
+                langevin.sample(model.posterior_density(rows), z, chain, generator=self.generator)
                 for rows, z in _pairs(x, start)
             ]
         return torch.cat(parts)
@@ -217,8 +221,7 @@ class _Ways:
 
     def _marginal(self, x: Tensor, z: Tensor) -> Tensor:
         """-log p(x) up to log Z(α), which is the same for all x, by importance sampling."""
-        generator = torch.Generator(x.device).manual_seed(self.options.seed)
-        return -importance_bound(self.model, x, z, 0.0, generator=generator)
+        return -importance_bound(self.model, x, z, 0.0, generator=self.generator)
 
     @torch.no_grad()
     def _with_their_noise(self, x: Tensor, z: Tensor) -> Tensor:
