@@ -25,6 +25,11 @@ from train.run_dir import RunDir, RunError, step_of
 from train.scores import COUNTED, OWN, Scores, ScoresError
 from train.seeds import with_interval
 
+#: What an anomaly counts if the test is to hold a fifth of them, as it does of all others. The
+#: published AUPRC are of such a test: 0.063, the VAE's for digit 1, is less than the least that
+#: any order of a test with all its examples can have, 0.226.
+FIFTH = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -50,6 +55,8 @@ class AUPRC:
     """Its standard deviation over them; None for a single one."""
     trapezoid: float
     """The same area by the trapezoid rule, mean over the checkpoints."""
+    of_a_fifth: float
+    """Average precision where a fifth of the anomalies is tested, mean over the checkpoints."""
     each: list[float]
     """Average precision at every checkpoint, oldest first."""
 
@@ -170,13 +177,15 @@ def _auprc(known: list[Scores]) -> dict[str, AUPRC]:
     areas: dict[str, list[list[float]]] = {}
     for one in known:
         for name, score in one.variants().items():
-            both = [area(one.is_anomaly, score) for area in scores.AREAS.values()]
-            areas.setdefault(name, []).append(both)
+            found = [area(one.is_anomaly, score) for area in scores.AREAS.values()]
+            found.append(scores.average_precision(one.is_anomaly, score, FIFTH))
+            areas.setdefault(name, []).append(found)
     result = {}
-    for name, pairs in areas.items():
-        each, trapezoids = np.array(pairs).T
+    for name, rows in areas.items():
+        each, trapezoids, fifths = np.array(rows).T
         deviation = float(each.std(ddof=1)) if len(each) > 1 else None
-        result[name] = AUPRC(float(each.mean()), deviation, float(trapezoids.mean()), each.tolist())
+        means = (float(each.mean()), deviation, float(trapezoids.mean()), float(fifths.mean()))
+        result[name] = AUPRC(*means, each.tolist())
     return result
 
 
@@ -193,7 +202,8 @@ def table(
     others = [published(r.data, r.method, r.held_out) for r, *_ in groups]
     columns = dict.fromkeys(name for other in others for name in other)
     header = ["data", "held out", "method", "score", "AUPRC", "deviation over checkpoints"]
-    header += ["by trapezoid", "chance", "seeds", "checkpoints", "minutes", *columns]
+    header += ["by trapezoid", "chance", "seeds", "checkpoints", "minutes"]
+    header += ["AUPRC, a fifth of the anomalies", *columns]
     rows = [header, ["---"] * len(header)]
     for group, other in zip(groups, others, strict=True):
         for name in group[0].auprc:
@@ -218,6 +228,7 @@ def _row(runs: list[Detected], score: str) -> list[str]:
         str(len(runs)),
         str(len(first.checkpoints)),
         with_interval([run.minutes for run in runs]),
+        with_interval([area.of_a_fifth for area in areas]),
     ]
 
 

@@ -170,18 +170,22 @@ def score(method: Method, dataset: Dataset, *, seed: int = 0) -> Scores:
     )
 
 
-def average_precision(is_anomaly: np.ndarray, score: np.ndarray) -> float:
+def average_precision(
+    is_anomaly: np.ndarray, score: np.ndarray, anomalies_count: float = 1.0
+) -> float:
     """AUPRC as the sum of (R_k - R_{k-1}) P_k over thresholds; NaN if a score is.
 
     Args:
         is_anomaly: the positives, bool `(n,)`.
         score: higher for what is held more anomalous, `(n,)`.
+        anomalies_count: how much each anomaly counts; AUPRC falls with their share of the test.
     """
     from sklearn.metrics import average_precision_score
 
     if not np.isfinite(score).all():
         return float("nan")
-    return float(average_precision_score(is_anomaly, score))
+    weights = np.where(is_anomaly, anomalies_count, 1.0)
+    return float(average_precision_score(is_anomaly, score, sample_weight=weights))
 
 
 def auprc_trapezoid(is_anomaly: np.ndarray, score: np.ndarray) -> float:

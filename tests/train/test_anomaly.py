@@ -169,6 +169,7 @@ def test_runs_of_several_seeds_are_one_row_a_score(train, tmp_path):
     assert len(one.each) == scores.COUNTED
     assert one.mean == pytest.approx(np.mean(one.each))
     assert one.deviation == pytest.approx(np.std(one.each, ddof=1))
+    assert 0 < one.of_a_fifth < one.mean
     assert anomaly.table(groups) == text
     first = Options((runs[0], runs[2]), json=tmp_path / "first.json")
     anomaly.run(first)

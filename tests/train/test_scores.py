@@ -38,6 +38,19 @@ def test_average_precision_steps_and_the_trapezoid_interpolates():
     assert scores.auprc_trapezoid(is_anomaly, score) == pytest.approx(trapezoid)
 
 
+def test_a_fifth_of_the_anomalies_is_five_times_the_normal_examples(known):
+    """Weights against copies; and the least area there is, by its closed form."""
+    fifth = scores.average_precision(known.is_anomaly, known.total(), 0.2)
+    is_anomaly, total = (
+        np.r_[a[:300].repeat(5), a[300:]] for a in (known.is_anomaly, known.total())
+    )
+    assert fifth == pytest.approx(scores.average_precision(is_anomaly, total))
+    many = np.arange(17_500) >= 10_750  # digit 1 of MNIST: 0.386 of the test
+    least = scores.average_precision(many, -many.astype(float) - np.linspace(0, 0.5, len(many)))
+    ratio = many.sum() / (~many).sum()
+    assert least == pytest.approx(1 - np.log1p(ratio) / ratio, abs=1e-3)
+
+
 def test_a_score_that_knows_nothing_has_the_prevalence_as_its_area(known):
     assert known.prevalence == 0.25
     for area in scores.AREAS.values():
