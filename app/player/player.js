@@ -13,17 +13,15 @@ const players = new WeakMap();
 export default function (component) {
   const { parentElement, data } = component;
   let player = players.get(parentElement);
-  if (!player) {
+  if (!player?.standsIn(parentElement)) {
     player = new Player(parentElement);
     players.set(parentElement, player);
   }
+  player.wake();
   player.commit = (view) => component.setStateValue("view", view);
   player.request = (message) => component.setTriggerValue("request", message);
   if (data) player.receive(data);
-  return () => {
-    player.destroy();
-    players.delete(parentElement);
-  };
+  return () => player.rest();
 }
 
 class Player {
@@ -49,7 +47,14 @@ class Player {
     this.said = ""; // the view the server was told, until it says it back
     this.saying = null; // the timer that tells it again
     this.playing = null;
+    this.awake = false;
+    this.goesOn = false; // whether it was playing when it was laid to rest
     this.listen();
+  }
+
+  // Whether what it draws on is still there.
+  standsIn(root) {
+    return root.contains(this.section);
   }
 
   listen() {
@@ -64,15 +69,27 @@ class Player {
       if (this.committing) this.commitSoon(LEAVE);
     });
     this.resizes = new ResizeObserver(() => this.redraw());
-    this.resizes.observe(this.section);
   }
 
-  destroy() {
+  // Streamlit lays a component to rest when it goes, and now and then only to mount it again on
+  // the same elements at once: then it goes on, with its records and what was asked for.
+  rest() {
+    this.awake = false;
+    this.goesOn = this.playing !== null;
     this.pause();
     clearTimeout(this.committing);
     clearTimeout(this.asking);
     clearTimeout(this.saying);
     this.resizes.disconnect();
+  }
+
+  wake() {
+    if (this.awake) return;
+    this.awake = true;
+    this.asked = -Infinity;
+    this.resizes.observe(this.section);
+    if (this.committing) this.commitSoon();
+    if (this.goesOn) this.play();
   }
 
   // The last record that every track holds, and the last there can be.
