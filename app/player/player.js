@@ -78,6 +78,7 @@ class Player {
     this.goesOn = this.playing !== null;
     this.pause();
     clearTimeout(this.committing);
+    this.committing = null;
     clearTimeout(this.asking);
     clearTimeout(this.saying);
     this.resizes.disconnect();
@@ -88,7 +89,6 @@ class Player {
     this.awake = true;
     this.asked = -Infinity;
     this.resizes.observe(this.section);
-    if (this.committing) this.commitSoon();
     if (this.goesOn) this.play();
   }
 
