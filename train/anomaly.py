@@ -133,9 +133,8 @@ def detect(run: RunDir) -> Detected:
         RunError: if it held no class out or has scored nothing yet.
         ScoresError, CheckpointError: if a file of it cannot be used.
     """
-    config, files = run.config(), run.scores()[-COUNTED:]
-    if config.held_out is None:
-        raise RunError(f"{run.path} held no class out: train it with --held-out CLASS")
+    config, files = run.held_out_config(), run.scores()[-COUNTED:]
+    assert config.held_out is not None
     if not files:
         raise RunError(
             f"{run.path} has scored nothing yet: its last {COUNTED} checkpoints are scored"

@@ -29,7 +29,7 @@ from lebm.model import LatentEBM
 from train import data, ranks, records, scores
 from train.config import Accelerator, TrainConfig
 from train.importance import importance_bound
-from train.run_dir import RunDir, RunError
+from train.run_dir import RunDir, RunError, step_of
 from train.scores import Scores
 
 _BATCH = 500
@@ -98,28 +98,19 @@ def run(options: Options) -> str:
     Raises:
         RunError, CheckpointError, DatasetUnavailable: if a run or its data cannot be used.
     """
-    configs = [_config(RunDir(path)) for path in options.runs]
+    runs = [RunDir(path) for path in options.runs]
+    configs = [run.held_out_config() for run in runs]  # before hours are spent on the first
     fabrics = [ranks.connect(options.accelerator, config.precision) for config in configs]
-    found = [
-        _rescore(RunDir(path), config, options, fabric)
-        for path, config, fabric in zip(options.runs, configs, fabrics, strict=True)
-    ]
+    found = [_rescore(*one, options) for one in zip(runs, configs, fabrics, strict=True)]
     if options.json is not None:
         records.save(options.json, "rescore", found, fabrics[0].device)
     return table(found)
 
 
-def _config(run: RunDir) -> TrainConfig:
-    config = run.config()
-    if config.held_out is None:
-        raise RunError(f"{run.path} held no class out: train it with --held-out CLASS")
+def _rescore(run: RunDir, config: TrainConfig, fabric: Fabric, options: Options) -> Rescored:
+    """One run's last checkpoint."""
     if not run.checkpoints():
         raise RunError(f"{run.path} has saved no checkpoint yet")
-    return config
-
-
-def _rescore(run: RunDir, config: TrainConfig, options: Options, fabric: Fabric) -> Rescored:
-    """One run's last checkpoint."""
     file = run.checkpoints()[-1]
     model, card = checkpoint.load(file)
     whole = data.load(config.dataset, config.model.data_shape, config.data_root)
@@ -136,7 +127,7 @@ def _rescore(run: RunDir, config: TrainConfig, options: Options, fabric: Fabric)
         method=config.method,
         held_out=config.held_out,
         seed=config.seed,
-        checkpoint=int(file.stem.rpartition("-")[2]),
+        checkpoint=int(step_of(file)),
         n_normal=int((~is_anomaly).sum()),
         n_anomalies=int(is_anomaly.sum()),
         auprc={way: scores.average_precision(is_anomaly, score) for way, score in found.items()},

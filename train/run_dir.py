@@ -106,6 +106,17 @@ class RunDir:
         except (msgspec.DecodeError, RecursionError) as error:
             raise RunError(f"{self.path / 'config.json'} is damaged: {error}") from error
 
+    def held_out_config(self) -> TrainConfig:
+        """The settings, of a run that held a class out.
+
+        Raises:
+            RunError: as `config`; and if it held none out.
+        """
+        config = self.config()
+        if config.held_out is None:
+            raise RunError(f"{self.path} held no class out: train it with --held-out CLASS")
+        return config
+
     def check_version(self) -> None:
         """Whether a run may be gone on with by this version, as far as its settings tell.
 
