@@ -26,8 +26,8 @@ from train.scores import COUNTED, OWN, Scores, ScoresError
 from train.seeds import with_interval
 
 #: What an anomaly counts if the test is to hold a fifth of them, as it does of all others. The
-#: published AUPRC are of such a test: 0.063, the VAE's for digit 1, is less than the least that
-#: any order of a test with all its examples can have, 0.226.
+#: public code that this division follows tests all. Of such a test the published AUPRC of the VAE
+#: cannot be: 0.063 for digit 1 is less than any order of it can have, 0.226.
 FIFTH = 0.2
 
 

@@ -64,8 +64,8 @@ _TABLE_2 = {
 #: The columns of both tables.
 _PUBLISHED = ("test MSE", "FID", "FPPL", "RPPL", "NLL")
 
-#: Table 4 of Pang et al. 2020: AUPRC on MNIST, method -> held-out digit -> mean; where a fifth
-#: of the anomalies is tested, see `train.anomaly.FIFTH`.
+#: Table 4 of Pang et al. 2020: AUPRC on MNIST, method -> held-out digit -> mean. How many
+#: anomalies were tested it does not say, see `train.anomaly.FIFTH`.
 _TABLE_4 = {
     "lebm": {1: 0.336, 4: 0.630, 5: 0.619, 7: 0.463, 9: 0.413},
     "vae": {1: 0.063, 4: 0.337, 5: 0.325, 7: 0.148, 9: 0.104},
