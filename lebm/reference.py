@@ -48,11 +48,11 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """What their files do not say; the defaults are what their scripts set."""
+    """What their files do not say; the defaults are those of train_svhn.py."""
 
-    activation: Activation | None = None
-    """Of the prior; None takes what the script for that picture size uses: leaky_relu for 32 and
-    64 pixels, gelu for 128. Their "swish" and "mish" do not exist here."""
+    activation: Activation = "gelu"
+    """Of the prior, their e_activation; leaky_relu is their "lrelu", of slope 0.2. Their "swish"
+    and "mish" do not exist here."""
     noise_std: float = 0.3
     """σ."""
     prior_steps: int = 60
@@ -199,14 +199,13 @@ def _config(theirs: dict[str, Tensor], assumed: Assumed, name: str) -> ModelConf
         hidden, latent_dim = theirs["netE.ebm.0.weight"].shape
         channels = theirs[f"netG.gen.{layers[-1]}.weight"].shape[1]
         width = theirs["netG.gen.0.weight"].shape[1] // IMAGE_LAYOUTS[pixels][1]
-        usual: Activation = "gelu" if pixels == 128 else "leaky_relu"
         return ModelConfig(
             latent_dim=latent_dim,
             data_shape=(channels, pixels, pixels),
             width=width,
             noise_std=assumed.noise_std,
             prior_hidden=hidden,
-            prior_activation=assumed.activation or usual,
+            prior_activation=assumed.activation,
         )
     except (KeyError, IndexError, ValueError) as error:
         raise CheckpointError(

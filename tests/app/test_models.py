@@ -69,7 +69,8 @@ def test_an_opened_file_is_a_model(build, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_the_authors_says_what_was_found(build, tmp_path: Path) -> None:
-    model = build(ModelConfig(3, (3, 32, 32), width=1, prior_hidden=6))
+    config = ModelConfig(3, (3, 32, 32), width=1, prior_hidden=6, prior_activation="gelu")
+    model = build(config)
     states: dict[str, dict] = {"netE": {}, "netG": {}}
     for key, value in model.state_dict().items():
         network, _, layer, kind = key.split(".")

@@ -67,7 +67,8 @@ def test_the_lines_open_an_uploaded_file_by_its_name(
 
 
 def test_the_lines_open_a_checkpoint_of_the_authors(build, tmp_path, monkeypatch) -> None:
-    model = build(ModelConfig(3, (3, 32, 32), width=1, prior_hidden=6))
+    config = ModelConfig(3, (3, 32, 32), width=1, prior_hidden=6, prior_activation="gelu")
+    model = build(config)
     states: dict[str, dict[str, torch.Tensor]] = {"netE": {}, "netG": {}}
     for key, value in model.state_dict().items():
         network, _, layer, kind = key.split(".")

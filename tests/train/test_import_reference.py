@@ -14,7 +14,8 @@ from train.import_reference import main
 @pytest.fixture
 def model() -> LatentEBM:
     torch.manual_seed(0)
-    return LatentEBM(ModelConfig(3, (3, 32, 32), width=1, prior_hidden=6)).requires_grad_(False)
+    config = ModelConfig(3, (3, 32, 32), width=1, prior_hidden=6, prior_activation="gelu")
+    return LatentEBM(config).requires_grad_(False)
 
 
 @pytest.fixture
