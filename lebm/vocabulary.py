@@ -11,6 +11,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from lebm.noise import drawn
+
 #: Ends a sentence and fills its row; as the first input of a decoder, it begins one.
 END = 0
 #: Stands for every word that is not in the vocabulary.
@@ -98,8 +100,9 @@ def drop_words(tokens: Tensor, rate: float, *, generator: torch.Generator) -> Te
 
     Source: Bowman et al. 2016, "Generating sentences from a continuous space", word dropout.
     """
-    dropped = torch.rand(tokens.shape, generator=generator, device=tokens.device) < rate
-    return tokens.masked_fill(dropped & (tokens != END), UNKNOWN)
+    n, mine = drawn(len(tokens), generator)
+    draws = torch.rand(n, tokens.shape[1], generator=generator, device=tokens.device)
+    return tokens.masked_fill((draws[mine] < rate) & (tokens != END), UNKNOWN)
 
 
 def lengths(tokens: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import run_files
-from share_runs import digits
+import share_runs
 
 from lebm.decoder import TextConfig
 from lebm.langevin import LangevinConfig
@@ -32,20 +32,19 @@ def points() -> Dataset:
 
 @pytest.fixture
 def images() -> Dataset:
-    return digits()
+    return share_runs.digits()
 
 
 @pytest.fixture(scope="session")
 def sentences() -> Dataset:
     """50 sentences of the built-in grammar to learn from, 16 held out; 60 words known."""
-    whole = data.load("grammar", (20,), text=TextConfig(max_words=60))
-    return replace(whole, train=whole.train[:50], test=whole.test[:16])
+    return share_runs.sentences()
 
 
 @pytest.fixture
 def labelled() -> Dataset:
     """80 digits with their classes, 20 of them held out."""
-    return digits(labelled=True)
+    return share_runs.digits(labelled=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,21 @@
 
     torchrun --nproc-per-node 2 tests/train/share_runs.py FOLDER ...
 
-Each run learns from the 50 examples of `conftest`, or from its examples with labels where a class
-is held out. What `train.evaluate` and `train.long_run` say of the run in the folder called "lebm"
-(of some others the former alone) is written into it, in the features that lie beside it. In the
-folder called "stopped" the last process alone asks to stop; in that called "minutes" an iteration
-takes as many seconds as the process has a number, from 1 on.
+Each run learns from 50 digits, or sentences where its model is of them, or from digits with labels
+where a class is held out. What `train.evaluate` and `train.long_run` say of the run in the folder
+called "lebm" (of some others the former alone) is written into it, in the features that lie beside
+it. In the folder called "stopped" the last process alone asks to stop; in that called "minutes" an
+iteration takes as many seconds as the process has a number, from 1 on.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+from lebm.decoder import TextConfig
 from train import data, evaluate, long_run
 from train.data import Dataset
 from train.run_dir import RunDir
@@ -46,6 +48,11 @@ def digits(*, labelled: bool = False) -> Dataset:
     return Dataset("digits", whole.train[:60], whole.test[:20], labels=labels)
 
 
+def sentences() -> Dataset:
+    whole = data.load("grammar", (20,), text=TextConfig(max_words=60))
+    return replace(whole, train=whole.train[:50], test=whole.test[:16])
+
+
 def main() -> None:
     for folder in map(Path, sys.argv[1:]):
         train(RunDir(folder))
@@ -63,7 +70,8 @@ def main() -> None:
 def train(run: RunDir) -> None:
     config = run.config()
     kind = StopsAlone if run.path.name == "stopped" else Trainer
-    examples = digits(labelled=config.held_out is not None)
+    labelled = config.held_out is not None
+    examples = sentences() if config.model.text else digits(labelled=labelled)
     trainer = kind(config, examples, run, "python -m train tiny")
     if run.path.name == "minutes":
         trainer._clock = count(step=1 + trainer.fabric.global_rank).__next__

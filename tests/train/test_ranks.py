@@ -37,6 +37,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("share_runs.py")
 PATIENCE = 600  # seconds
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+TEXTS = ("lebm", "vae", "arae")
 CHAINS = {"short-run": "short-run", "persistent": "persistent", "stopped": "persistent"}
 
 
@@ -82,6 +83,10 @@ def shared(tmp_path_factory, make_config, process) -> Path:
     }
     configs["refined"] = replace(configs["amortised"], amortised=AmortisedConfig(2, 2))
     configs["minutes"] = replace(configs["lebm"], minutes=0.2)
+    text = replace(make_config("grammar").model, prior_activation="gelu")
+    dropping = {"model": text, "batch_size": 7, "word_dropout": 0.3}
+    for name in TEXTS:
+        configs[f"text-{name}"] = make_config("grammar", method=name, **dropping)
     configs["held-out"] = replace(configs["persistent"], held_out=1)
     torch.manual_seed(0)
     torch.save(MNISTFeatures().state_dict(), folder / FEATURES)
@@ -120,6 +125,13 @@ def test_two_processes_give_the_result_of_one_with_both_batches(
 ):
     start(RunDir(shared / name).config(), images, tmp_path / "alone").fit()
     assert_same_run(shared / name, tmp_path / "alone")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_words_are_dropped_and_counted_as_by_one_process(name, shared, start, sentences, tmp_path):
+    run = shared / f"text-{name}"
+    start(RunDir(run).config(), sentences, tmp_path / "alone").fit()
+    assert_same_run(run, tmp_path / "alone")
 
 
 def test_a_process_that_asks_to_stop_stops_all_and_one_process_goes_on(

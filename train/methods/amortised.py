@@ -16,7 +16,6 @@ from train.config import TrainConfig
 from train.methods.base import (
     Method,
     count_parameters,
-    error_given_z,
     grad_norm,
     latent_metrics,
 )
@@ -101,7 +100,7 @@ class Amortised(Method):
         }
         for optimizer in self.optimizers.values():
             optimizer.step()
-        return metrics | self._grad_norms() | error_given_z(model, x, nll.detach())
+        return metrics | self._grad_norms() | self.error_given_z(x, nll.detach())
 
     def _refine_posterior(self, x: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:
         steps = self.config.amortised.posterior_steps

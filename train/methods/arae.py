@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from lebm.noise import drawn
 from train.config import TrainConfig
-from train.methods.base import count_parameters, error_given_z, grad_norm, latent_metrics
+from train.methods.base import count_parameters, grad_norm, latent_metrics
 from train.methods.mixture import FITTED, MixtureAutoencoder
 
 #: Steps of the critic for each of all else.
@@ -146,7 +146,7 @@ class ARAE(MixtureAutoencoder):
         with self.fabric.autocast():
             z = z_plus + self.noise_std * noise
             nll = -model.log_likelihood(x, z, self.heard(x, generator=generator)).mean()
-        error = error_given_z(model, x, nll)
+        error = self.error_given_z(x, nll)
         loss = sum(error.values()) + self.config.arae.encoder_weight * self.critic(z_plus).mean()
         learning = [*self.encoder.parameters(), *model.generator.parameters()]
         loss.backward(inputs=learning)

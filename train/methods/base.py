@@ -95,6 +95,19 @@ class Method(ABC):
         rate = self.config.word_dropout
         return drop_words(x, rate, generator=generator) if rate else None
 
+    def error_given_z(self, x: Tensor, nll_given_z: Tensor) -> dict[str, Tensor]:
+        """The error inside a mean -log p_β(x|z), by name.
+
+        For points and images it is "mse", the squared error a value, in the units of x; for
+        sentences "word_nll", the nats a word, ends counted. Words are those of the whole batch, so
+        that the mean over its parts is its own.
+        """
+        model = self.model
+        if model.config.kind == "text":
+            return {"word_nll": nll_given_z / self.ranks.mean(lengths(x).float().mean())}
+        n_values = math.prod(model.config.data_shape)
+        return {"mse": 2 * model.noise_std**2 * (nll_given_z - model.log_norm) / n_values}
+
     @property
     def weight(self) -> float:
         """Of the prior in what explains an example: 1, or what annealing has come to."""
@@ -186,18 +199,6 @@ class Method(ABC):
         """The run's Adam over the parameters of these networks; `maximize` climbs the loss."""
         parameters = [p for network in networks for p in network.parameters()]
         return Adam(parameters, lr, self.config.optimizer.betas, maximize=maximize)
-
-
-def error_given_z(model: LatentEBM, x: Tensor, nll_given_z: Tensor) -> dict[str, Tensor]:
-    """The error inside a mean -log p_β(x|z), by name.
-
-    For points and images it is "mse", the squared error a value, in the units of x; for sentences
-    "word_nll", the nats a word, ends counted.
-    """
-    if model.config.kind == "text":
-        return {"word_nll": nll_given_z / lengths(x).float().mean()}
-    n_values = math.prod(model.config.data_shape)
-    return {"mse": 2 * model.noise_std**2 * (nll_given_z - model.log_norm) / n_values}
 
 
 def latent_metrics(z_plus: Tensor) -> dict[str, Tensor]:

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from train.algorithm1 import learning_iteration
 from train.config import TrainConfig
-from train.methods.base import error_given_z
 from train.methods.inference import LangevinInference
 from train.methods.replay import CHAINS, PriorReplay
 
@@ -63,7 +62,7 @@ class LEBM(LangevinInference):
         self.count_iteration()
         if self.replay is not None:
             self.replay.keep(self.ranks.gather(iteration.z_minus))
-        error = error_given_z(self.model, x, iteration.metrics["nll_given_z"])
+        error = self.error_given_z(x, iteration.metrics["nll_given_z"])
         return iteration.metrics | error
 
     def facts(self) -> dict[str, str | int | float]:

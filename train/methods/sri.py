@@ -11,7 +11,7 @@ from torch import Tensor
 from lebm import langevin
 from lebm.model import ModelConfig
 from train.config import TrainConfig
-from train.methods.base import error_given_z, grad_norm, latent_metrics
+from train.methods.base import grad_norm, latent_metrics
 from train.methods.inference import LangevinInference
 from train.objectives import generator_loss
 
@@ -68,7 +68,7 @@ class SRI(LangevinInference):
             "nll_given_z": nll_given_z,
             "grad_norm_generator": grad_norm(model.generator),
             **latent_metrics(z_plus),
-            **error_given_z(model, x, nll_given_z),
+            **self.error_given_z(x, nll_given_z),
         }
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lebm.encoders import encode_gaussian, gaussian_kl
 from lebm.model import LatentEBM
-from train.methods.base import error_given_z, grad_norm, latent_metrics
+from train.methods.base import grad_norm, latent_metrics
 from train.methods.encoders import Autoencoder
 
 
@@ -72,7 +72,7 @@ class VAE(Autoencoder):
             "grad_norm_encoder": grad_norm(self.encoder),
             "grad_norm_generator": grad_norm(model.generator),
             **latent_metrics(z_plus),
-            **error_given_z(model, x, nll_given_z),
+            **self.error_given_z(x, nll_given_z),
         }
 
     def posterior(
