@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lebm import langevin
 from lebm.amortised import AmortisedSamplers
 from lebm.decoder import RecurrentDecoder, TextConfig
-from lebm.density import LIKELIHOOD, LogDensity, LogDensityFn, Scaled
+from lebm.density import LIKELIHOOD, LogDensity, LogDensityFn
 from lebm.generators import ConvGenerator, MLPGenerator
 from lebm.hierarchy import HierarchicalGenerator
 from lebm.langevin import LangevinConfig
@@ -201,8 +201,9 @@ class LatentEBM(nn.Module):
             log_likelihood = self.generator.given(x)
         else:
             log_likelihood = lambda z: self.log_likelihood(x, z)  # noqa: E731
-        if likelihood_weight != 1:
-            log_likelihood = Scaled(likelihood_weight, log_likelihood)
+        once = log_likelihood
+        if likelihood_weight != 1:  # a plain function, which runs under autocast, as `once` does
+            log_likelihood = lambda z: likelihood_weight * once(z)  # noqa: E731
         return LogDensity(self.prior_density().terms | {LIKELIHOOD: log_likelihood})
 
     def sample_prior(

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
+from lebm.density import LIKELIHOOD, LogDensity
 from lebm.langevin import LangevinConfig
 from lebm.model import MAX_LAYER, LatentEBM, ModelConfig
 
@@ -77,6 +78,20 @@ def test_a_likelihood_that_counts_more_often_counts_so_in_the_posterior(make_mod
     assert list(density.terms) == ["base", "tilt", "likelihood"]
     expected = model.prior.unnorm_log_prob(z) + 3 * model.log_likelihood(x, z)
     torch.testing.assert_close(density(z), expected)
+
+
+def test_a_likelihood_that_counts_less_is_in_the_precision_of_a_whole_one(make_model, rng):
+    """Half of it is half to the last bit, whatever precision the generator runs in."""
+    model = make_model(data_shape=(1, 8, 8)).float()
+    x, z = (t.float() for t in draws(model, 5, rng))
+    halves, whole = (
+        LogDensity({LIKELIHOOD: model.posterior_density(x, weight).terms[LIKELIHOOD]})
+        for weight in (0.5, 1.0)
+    )
+    exact = halves.force(z)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(halves.force(z), whole.force(z) / 2)
+        assert not torch.equal(halves.force(z), exact)
 
 
 def test_row_i_of_the_posterior_belongs_to_row_i_of_x(make_model, rng):
