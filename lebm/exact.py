@@ -57,6 +57,14 @@ class PlaneGrid:
         area = torch.tensor(self.cell_area, dtype=log_values.dtype)
         return torch.logsumexp(log_values, -1) + area.log()
 
+    def edge_share(self, log_values: Tensor) -> Tensor:
+        """The share of ∫ exp(values) dz in the outermost cells, `(..., n_points²) -> (...)`.
+
+        Unless it is next to nothing, mass may lie beyond the square.
+        """
+        shares = log_values.softmax(-1).unflatten(-1, (self.n_points, self.n_points))
+        return 1 - shares[..., 1:-1, 1:-1].sum((-2, -1))
+
 
 @torch.no_grad()
 def log_partition(log_density_fn: LogDensityFn, grid: PlaneGrid) -> float:

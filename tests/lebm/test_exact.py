@@ -28,6 +28,14 @@ def test_a_constant_integrates_to_the_square_s_area():
     torch.testing.assert_close(integral, torch.full((2,), math.log(36)).double())
 
 
+def test_the_share_at_the_edge_is_that_of_the_outermost_cells():
+    grid = PlaneGrid(extent=3, n_points=10)
+    flat, away = torch.zeros(100), torch.zeros(10, 10)
+    away[3, 0] = 50.0
+    shares = grid.edge_share(torch.stack([flat, away.flatten()]).double())
+    torch.testing.assert_close(shares, torch.tensor([0.36, 1.0]).double())
+
+
 def test_log_partition_without_tilt_is_zero(make_gaussian):
     model = make_gaussian(tilted=False).model
     assert log_partition(model.prior.unnorm_log_prob, PlaneGrid()) == pytest.approx(0, abs=1e-10)

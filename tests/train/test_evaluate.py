@@ -85,6 +85,22 @@ def test_points_have_no_pictures_but_an_exact_density(train, extractor):
     assert float(row["log p(x), nats"]) < 0
 
 
+def test_points_have_no_exact_density_where_the_prior_reaches_beyond_the_grid(
+    train, monkeypatch, capsys
+):
+    run, open_run = train("a", "ring"), evaluate._open
+
+    def tilted_away(*arguments):
+        trainer = open_run(*arguments)
+        trainer.model.prior.f.get_submodule("0").weight.mul_(1000)
+        return trainer
+
+    monkeypatch.setattr(evaluate, "_open", tilted_away)
+    (row,) = cells(evaluate.run(Options((run,), features="none")))
+    assert "log p(x), nats" not in row
+    assert capsys.readouterr().err.startswith(f"no log p(x) of {run}: its prior reaches beyond")
+
+
 def test_seeds_are_one_row_and_other_settings_another(train):
     runs = (train("a"), train("b", seed=1), train("c", seed=1, batch_size=16))
     rows = cells(evaluate.run(Options(runs, features="none")))

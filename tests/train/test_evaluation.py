@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import pytest
@@ -63,6 +64,19 @@ def test_exact_log_prob_is_the_mean_of_the_closed_form(tilted, make_gaussian):
     x = gaussian.marginal.sample((20,)).float()
     ours = evaluation.exact_log_prob(gaussian.model, x, tilted=tilted)
     assert ours == pytest.approx(gaussian.marginal.log_prob(x.double()).mean().item(), abs=1e-6)
+
+
+def test_a_prior_that_reaches_beyond_the_grid_has_no_exact_log_prob(make_gaussian):
+    """Where its mean is 5 deviations from the edge it has, where it is 2 it has not."""
+    gaussian = make_gaussian()
+    deviation = gaussian.precision.inverse()[0, 0].sqrt()
+    for away, known in ((5, True), (2, False)):
+        mean = torch.tensor([7 - away * deviation, 0.0], dtype=torch.float64)
+        gaussian.model.prior.f.slope.data = gaussian.precision @ mean
+        x = gaussian.bias + gaussian.weight @ mean
+        ours = evaluation.exact_log_prob(gaussian.model, x[None])
+        assert math.isfinite(ours) == known
+        assert math.isfinite(evaluation.exact_log_prob(gaussian.model, x[None], tilted=False))
 
 
 def test_exact_log_prob_leaves_the_model_in_its_precision(make_model, points):
