@@ -86,11 +86,13 @@ class Measured:
     """That trained it; of a run whose length was changed on the way, all of them."""
     settings: str = ""
     """From `seeds.settings_of`."""
+    greedy: bool = False
+    """Whether its samples are the likeliest words, of sentences."""
 
     @property
     def group(self) -> tuple[str | int, ...]:
         """What runs share that differ in their seed alone, and were judged alike."""
-        return self.data, self.method, self.settings, self.n_test, self.n_samples
+        return self.data, self.method, self.settings, self.n_test, self.n_samples, self.greedy
 
 
 def main() -> int:
@@ -202,6 +204,7 @@ def _measure(trainer: Trainer, options: Options, extractor: features.Features | 
         values=values | _cost(trainer, options.seed),
         command=trainer.command,
         settings=seeds.settings_of(trainer.config),
+        greedy=options.greedy and trainer.dataset.vocabulary is not None,
     )
 
 
@@ -301,7 +304,7 @@ def table(
         first = group[0]
         examples = f"{first.n_test:,} reconstructed"
         if first.n_samples:
-            examples += f", {first.n_samples:,} sampled"
+            examples += f", {first.n_samples:,} sampled{' greedily' if first.greedy else ''}"
         rows.append(
             [
                 first.data,

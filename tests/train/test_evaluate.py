@@ -109,6 +109,16 @@ def test_seeds_are_one_row_and_other_settings_another(train):
     assert "±" not in rows[1]["test MSE"]
 
 
+def test_likeliest_words_are_no_seed_of_drawn_ones():
+    """Nor is their row the same; of a record that does not say, words were drawn."""
+    plain = Measured("r", "ptb", "lebm", 0, 10, 1.0, "", 16, 50, {"FPPL": 2.0})
+    others = [replace(plain, seed=1), replace(plain, seed=2, greedy=True)]
+    rows = cells(table(seeds.together([plain, *others])))
+    assert [row["seeds"] for row in rows] == ["2", "1"]
+    sampled = ["16 reconstructed, 50 sampled", "16 reconstructed, 50 sampled greedily"]
+    assert [row["examples"] for row in rows] == sampled
+
+
 def test_what_a_record_holds_of_earlier_runs_joins_the_table(train, tmp_path):
     """Also when the runs are gone; the same seed again, or another kind of record, is refused."""
     record, a, b = tmp_path / "all.json", train("a"), train("b", seed=1)
