@@ -2,7 +2,8 @@
 
 Runs that differ in their seed alone are one row, with 95 % confidence intervals over seeds. A
 record of this command (`--json`) may stand among the runs: what it holds joins the table.
-Under torchrun the processes share the held-out examples and the samples, and one of them prints.
+Under torchrun the processes share the held-out examples and the samples, and one of them prints; of
+sentences each does it all.
 """
 
 from __future__ import annotations
