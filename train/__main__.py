@@ -28,7 +28,7 @@ from train.config import TrainConfig
 from train.divergence import DivergedRun
 from train.presets import PRESETS
 from train.ranks import LostProcess
-from train.run_dir import End, RunDir, RunError, first_free
+from train.run_dir import End, RunDir, RunError, first_free, make_first_free
 from train.trainer import Progress, Trainer
 
 _RULES = ConstructorRegistry()
@@ -149,14 +149,15 @@ def _prepare(
 def _begin(config: TrainConfig, held: ExitStack) -> Trainer:
     """The trainer of a new run."""
     fabric = ranks.connect(config.accelerator, config.precision)
-    run = ranks.first_does(fabric, lambda: RunDir.choose(config.out, preset=sys.argv[1]))
-    trainer = Trainer(config, _load(config, fabric), run, _command())
+    chosen = ranks.first_does(fabric, lambda: RunDir.choose(config.out, preset=sys.argv[1]))
+    trainer = Trainer(config, _load(config, fabric), chosen, _command())
 
-    def found() -> None:
-        _lock(run, held)
+    def found() -> RunDir:
+        run = _claim(config.out, Path("runs") / sys.argv[1], held)
         run.create(config)
+        return run
 
-    ranks.first_does(fabric, found)
+    trainer.run = ranks.first_does(fabric, found)
     return trainer
 
 
@@ -208,14 +209,22 @@ def _rewind(arguments: Rewind, held: ExitStack) -> Trainer:
     trainer = Trainer(config, _load(config, fabric), run, _command())
     trainer.take_over(state)
 
-    def found() -> None:
-        _lock(run, held)
+    def found() -> RunDir:
+        run = _claim(arguments.out, old.path, held)
         old.copy_history(run, trainer.step)
         run.create(config)
         run.save_state(trainer.state_dict())
+        return run
 
-    ranks.first_does(fabric, found)
+    trainer.run = ranks.first_does(fabric, found)
     return trainer
+
+
+def _claim(out: Path | None, default: Path, held: ExitStack) -> RunDir:
+    """The folder of a new run, locked; what others began while the data were read is left alone."""
+    run = RunDir(out or make_first_free(default))
+    _lock(run, held)
+    return RunDir.choose(run.path, preset="")  # none has been begun here in the meantime
 
 
 def _lock(run: RunDir, held: ExitStack) -> None:

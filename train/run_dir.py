@@ -22,7 +22,10 @@ import io
 import pickle
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -287,8 +290,28 @@ def step_of(file: Path) -> float:
 
 def first_free(path: Path) -> Path:
     """The path itself, or the first of path-2, path-3, ... at which nothing lies."""
-    candidate, number = path, 1
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.name}-{number}")
-    return candidate
+    return next(candidate for candidate in _numbered(path) if not candidate.exists())
+
+
+def make_first_free(path: Path) -> Path:
+    """Make a folder at `first_free`; of several processes that ask at once each has its own.
+
+    Raises:
+        RunError: if none can be made.
+    """
+    candidates = _numbered(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            candidate = next(candidates)
+            with suppress(FileExistsError):
+                candidate.mkdir()
+                return candidate
+    except OSError as error:
+        raise RunError(f"{path} cannot be made: {error.strerror}") from error
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    """path, path-2, path-3, ..."""
+    yield path
+    yield from (path.with_name(f"{path.name}-{number}") for number in count(2))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lebm
-from train import run_lock
+from train import data, run_lock
 from train.data import Dataset, toys
 from train.presets import PRESETS
 from train.run_dir import End, RunDir
@@ -100,6 +100,35 @@ def test_a_second_run_has_its_own_folder_and_a_given_one_is_not_overwritten(comm
     status, text = command("ring", *TINY, "--out", "runs/ring")
     assert status == 1
     assert "already holds a run" in text
+
+
+@pytest.fixture
+def rival(command, monkeypatch, make_config) -> RunDir:
+    """A run that another process begins while this one's data are read."""
+    run, load, config = RunDir(Path("runs/ring")), data.load, make_config(seed=7)
+
+    def begin_and_load(*arguments, **options):
+        run.create(config)
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(data, "load", begin_and_load)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        ([], 0, "done: runs/ring-2/checkpoints"),
+        (["--out", "runs/ring"], 1, "error: runs/ring already holds a run"),
+    ],
+)
+def test_a_run_that_another_process_begins_meanwhile_is_left_alone(
+    options, status, said, command, rival
+):
+    got, text = command("ring", *TINY, *options)
+    assert (got, said in text) == (status, True)
+    assert rival.config().seed == 7
+    assert not (rival.path / "metrics.csv").exists()
 
 
 def test_a_finished_run_is_trained_for_longer(command, tmp_path):

@@ -16,7 +16,7 @@ import torch
 from lebm.langevin import LangevinConfig
 from train.config import TrainConfig
 from train.presets import PRESETS
-from train.run_dir import RunDir, RunError
+from train.run_dir import RunDir, RunError, make_first_free
 
 
 def create(config: TrainConfig, preset: str = "ring") -> RunDir:
@@ -63,6 +63,17 @@ def test_default_folders_are_numbered(tmp_path, monkeypatch, make_config):
     runs = [create(make_config()).path for _ in range(3)]
     assert runs == [Path("runs/ring"), Path("runs/ring-2"), Path("runs/ring-3")]
     assert create(make_config(), "digits").path == Path("runs/digits")
+
+
+def test_whoever_asks_has_a_folder_of_its_own(tmp_path):
+    """A link that leads nowhere is in the way, too."""
+    (tmp_path / "ring-2").symlink_to("nowhere")
+    made = [make_first_free(tmp_path / "ring") for _ in range(2)]
+    assert made == [tmp_path / "ring", tmp_path / "ring-3"]
+    assert all(path.is_dir() for path in made)
+    (tmp_path / "runs").symlink_to("nowhere")
+    with pytest.raises(RunError, match="runs/ring cannot be made: File exists"):
+        make_first_free(tmp_path / "runs" / "ring")
 
 
 def test_a_folder_that_holds_a_run_is_refused(run, make_config):
