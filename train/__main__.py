@@ -205,9 +205,9 @@ def _rewind(arguments: Rewind, held: ExitStack) -> Trainer:
     config = replace(config, seed=seed, split_seed=config.split, optimizer=optimizer)
     fabric = ranks.connect(config.accelerator, config.precision)
     out = arguments.out or first_free(old.path)
-    run = ranks.first_does(fabric, lambda: RunDir.choose(out, preset=""))
-    trainer = Trainer(config, _load(config, fabric), run, _command())
-    trainer.take_over(state)
+    ranks.first_does(fabric, lambda: RunDir.choose(out, preset=""))
+    trainer = Trainer(config, _load(config, fabric), old, _command())
+    trainer.take_over(state)  # what does not fit is the old run's
 
     def found() -> RunDir:
         run = _claim(arguments.out, old.path, held)

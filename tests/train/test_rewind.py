@@ -111,6 +111,14 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(options, said, command, di
     assert not NEW.path.exists()
 
 
+def test_a_state_that_does_not_fit_is_the_old_run_s(command, diverged):
+    OLD.save_state(diverged | {"n_examples": 3})
+    status, text = command("rewind", "runs/ring")
+    assert status == 1
+    assert text.startswith("error: runs/ring was trained on 3 examples, the data set now has 10000")
+    assert not NEW.path.exists()
+
+
 def test_a_run_that_saved_nothing_cannot_be_rewound(command, diverged):
     (OLD.path / "state.pt").unlink()
     status, text = command("rewind", "runs/ring")
