@@ -79,7 +79,7 @@ def main() -> int:
         with ExitStack() as held:
             trainer = _prepare(_parse_arguments(), console, held)
             _train(trainer, console)
-    except (ValueError, data.DatasetUnavailable, RunError, DivergedRun) as error:
+    except (ValueError, OSError, data.DatasetUnavailable, RunError, DivergedRun) as error:
         _complain(error)
         return 1
     except KeyboardInterrupt:
@@ -212,8 +212,8 @@ def _rewind(arguments: Rewind, held: ExitStack) -> Trainer:
     def found() -> RunDir:
         run = _claim(arguments.out, old.path, held)
         old.copy_history(run, trainer.step)
-        run.create(config)
         run.save_state(trainer.state_dict())
+        run.create(config)  # last, so that a full disk leaves no run that would begin at step 0
         return run
 
     trainer.run = ranks.first_does(fabric, found)

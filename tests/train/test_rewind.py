@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,17 @@ def test_a_state_that_does_not_fit_is_the_old_run_s(command, diverged):
     assert status == 1
     assert text.startswith("error: runs/ring was trained on 3 examples, the data set now has 10000")
     assert not NEW.path.exists()
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_run(command, diverged, monkeypatch):
+    def fsync(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    status, text = command("rewind", "runs/ring")
+    assert status == 1
+    assert text == "error: [Errno 28] No space left on device\n"
+    assert not (NEW.path / "config.json").exists()
 
 
 def test_a_run_that_saved_nothing_cannot_be_rewound(command, diverged):
