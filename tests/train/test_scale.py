@@ -79,6 +79,7 @@ def test_the_command_prints_what_it_measured_and_assumed(monkeypatch, tmp_path, 
     ("changes", "said"),
     [
         ({"preset": "nothing"}, "preset must be one of"),
+        ({"preset": "ptb"}, "image-folder, not 'ptb'"),  # the last that can be reckoned with
         ({"examples": 0}, "examples must be at least 1"),
         ({"gpu_tflops": 0.0}, "gpu_tflops must be above 0"),
         ({"pass_ms": float("nan")}, "pass_ms must be above 0"),
