@@ -10,7 +10,7 @@ import torch
 from arviz_stats.base import array_stats
 from torch import Tensor
 
-from lebm.word_edits import share_differing
+from lebm.word_edits import share_differing, share_differing_in_pairs
 
 #: Draws a chain needs before the numbers of `mixing` say anything.
 MIN_DRAWS = 400
@@ -142,8 +142,10 @@ def verdict(short: Snapshot, long: Snapshot) -> Verdict:
     """
     a, b = short.examples.flatten(1), long.examples.flatten(1)
     speaks = not a.is_floating_point()
-    distance = share_differing if speaks else _squared
-    between_a, between_b, between = distance(a, a), distance(b, b), distance(a, b)
+    distance, in_pairs = (
+        (share_differing, share_differing_in_pairs) if speaks else (_squared, _squared_in_pairs)
+    )
+    between_a, between_b = distance(a, a), distance(b, b)
     typical = between_a.sum() / (len(a) * (len(a) - 1))
     spread = float(between_b.sum() / between_a.sum())
     near = 0.0 if speaks else MERGED_DISTANCE * float(typical)
@@ -160,7 +162,7 @@ def verdict(short: Snapshot, long: Snapshot) -> Verdict:
         energy_shift=energy_shift,
         norm_shift=norm_shift,
         spread=spread,
-        moved=float(between.diagonal().mean() / typical),
+        moved=float(in_pairs(a, b).mean() / typical),
         merged=merged,
         saturation=None if speaks else _saturated(b) - _saturated(a),
         different=len(b.unique(dim=0)) / len(b) if speaks else None,
@@ -169,6 +171,10 @@ def verdict(short: Snapshot, long: Snapshot) -> Verdict:
 
 def _squared(a: Tensor, b: Tensor) -> Tensor:
     return torch.cdist(a.double(), b.double()).square()
+
+
+def _squared_in_pairs(a: Tensor, b: Tensor) -> Tensor:
+    return (a.double() - b.double()).square().sum(1)
 
 
 def _saturated(examples: Tensor) -> float:

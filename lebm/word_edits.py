@@ -7,6 +7,9 @@ from torch import Tensor
 
 from lebm.vocabulary import END
 
+#: Numbers held at once, places of pairs of sentences: 32 MiB.
+_AT_ONCE = 2**22
+
 
 def edits(a: Tensor, b: Tensor) -> Tensor:
     """Words changed, put in or left out, at the least, to make each sentence of b of each of a.
@@ -20,18 +23,8 @@ def edits(a: Tensor, b: Tensor) -> Tensor:
 
     Source: Levenshtein 1966.
     """
-    words_a, words_b = _n_words(a)[:, None], _n_words(b)[None]
-    places = torch.arange(b.shape[1] + 1, device=a.device)
-    row = places.expand(len(a), len(b), -1)  # from nothing to the first words of b
-    whole = torch.where(words_a == 0, row.gather(2, _at(words_b, len(a)))[..., 0], 0)
-    for i in range(a.shape[1]):
-        change = row[..., :-1] + (a[:, None, None, i] != b[None])
-        leave_out = row + 1
-        best = torch.cat([leave_out[..., :1], torch.minimum(change, leave_out[..., 1:])], -1)
-        row = (best - places).cummin(-1).values + places  # and then words are put in
-        here = row.gather(2, _at(words_b, len(a)))[..., 0]
-        whole = torch.where(words_a == i + 1, here, whole)
-    return whole
+    rows = max(1, _AT_ONCE // max(1, len(b) * (b.shape[1] + 1)))
+    return torch.cat([_fewest(part[:, None], b[None]) for part in a.split(rows)])
 
 
 def share_differing(a: Tensor, b: Tensor) -> Tensor:
@@ -47,14 +40,35 @@ def share_differing(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         `(n, m)`, 0 between two empty sentences.
     """
-    longer = torch.maximum(_n_words(a)[:, None], _n_words(b)[None])
-    return edits(a, b) / longer.clamp_min(1)
+    return edits(a, b) / _longer(a[:, None], b[None])
 
 
-def _at(words: Tensor, n: int) -> Tensor:
-    return words.expand(n, -1)[..., None]
+def share_differing_in_pairs(a: Tensor, b: Tensor) -> Tensor:
+    """The diagonal of `share_differing` of as many sentences, `(n, T), (n, T) -> (n,)`."""
+    return _fewest(a, b) / _longer(a, b)
+
+
+def _fewest(a: Tensor, b: Tensor) -> Tensor:
+    """As `edits`, for sentences `(..., T)` whose other axes are broadcast."""
+    words_a, words_b = torch.broadcast_tensors(_n_words(a), _n_words(b))
+    places = torch.arange(b.shape[-1] + 1, device=a.device)
+    row = places.expand(*words_b.shape, -1)  # from nothing to the first words of b
+    whole = torch.where(words_a == 0, words_b, 0)
+    for i in range(a.shape[-1]):
+        change = row[..., :-1] + (a[..., i, None] != b)
+        leave_out = row + 1
+        best = torch.cat([leave_out[..., :1], torch.minimum(change, leave_out[..., 1:])], -1)
+        row = (best - places).cummin(-1).values + places  # and then words are put in
+        here = row.gather(-1, words_b[..., None])[..., 0]
+        whole = torch.where(words_a == i + 1, here, whole)
+    return whole
+
+
+def _longer(a: Tensor, b: Tensor) -> Tensor:
+    """Words of the longer sentence of each pair, at least 1."""
+    return torch.maximum(_n_words(a), _n_words(b)).clamp_min(1)
 
 
 def _n_words(tokens: Tensor) -> Tensor:
-    """Words before the first END, `(n, T) -> (n,)`."""
-    return ((tokens == END).cumsum(1) == 0).sum(1)
+    """Words before the first END, `(..., T) -> (...)`."""
+    return ((tokens == END).cumsum(-1) == 0).sum(-1)

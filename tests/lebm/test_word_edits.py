@@ -5,9 +5,10 @@ from functools import cache
 import pytest
 import torch
 
+from lebm import word_edits
 from lebm.diagnostics import Snapshot, verdict
 from lebm.vocabulary import END
-from lebm.word_edits import edits, share_differing
+from lebm.word_edits import edits, share_differing, share_differing_in_pairs
 
 
 def _row(*words: int, length: int = 8) -> list[int]:
@@ -49,6 +50,18 @@ def test_edits_are_as_their_recursion_says() -> None:
     words = [tuple(w for w in row if w != END) for row in rows.tolist()]
     expected = [[fewest(a, b) / max(len(a), len(b), 1) for b in words[:5]] for a in words]
     torch.testing.assert_close(share_differing(rows, rows[:5]), torch.tensor(expected))
+
+
+@pytest.mark.parametrize("at_once", [1, 100, 2**22])
+def test_sentences_are_compared_some_at_a_time(at_once, monkeypatch) -> None:
+    """However many numbers are held at once; in pairs, each with its own alone."""
+    rows = torch.randint(0, 4, (12, 7), generator=torch.Generator().manual_seed(0))
+    whole = edits(rows, rows[:5])
+    monkeypatch.setattr(word_edits, "_AT_ONCE", at_once)
+    assert torch.equal(edits(rows, rows[:5]), whole)
+    assert edits(rows[:0], rows).shape == (0, 12)
+    pairs = share_differing_in_pairs(rows, rows.flip(0))
+    assert torch.equal(pairs, share_differing(rows, rows.flip(0)).diagonal())
 
 
 def _chains(examples: torch.Tensor, seed: int) -> Snapshot:
