@@ -41,6 +41,11 @@ _COMPONENTS = 3
 _FORMAT = "lebm-scores"
 _ABOUT = {"method": str, "held_out": int, "seed": int}
 _MAX_BYTES = 2**28  # a file beyond 256 MiB is no score file of ours
+#: What reading a damaged or hostile file raises, beside errors of the system.
+_UNREADABLE = (
+    *(SafetensorError, struct.error, ValueError, LookupError, TypeError, AttributeError),
+    *(OverflowError, RecursionError),
+)
 
 
 class ScoresError(Exception):
@@ -249,7 +254,7 @@ def load(path: Path) -> Scores:
         _check(scores)
     except OSError as error:
         raise ScoresError(f"{path} cannot be read: {error.strerror}") from error
-    except (SafetensorError, ValueError, LookupError, TypeError, struct.error) as error:
+    except _UNREADABLE as error:
         raise ScoresError(f"{path} is damaged, or no file of scores") from error
     return scores
 

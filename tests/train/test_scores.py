@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -145,6 +146,10 @@ def of_one_class(data: bytes) -> bytes:
     return save(arrays, {"lebm-scores": json.dumps(about)})
 
 
+def saying(about: str) -> Callable[[bytes], bytes]:
+    return lambda data: save(load(data), {"lebm-scores": about})
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -157,6 +162,9 @@ def of_one_class(data: bytes) -> bytes:
         without_a_term,
         with_a_shorter_term,
         of_one_class,
+        saying('"a text"'),
+        saying('{"terms": ["base"], "method": "lebm", "held_out": 3, "seed": Infinity}'),
+        saying("[" * 100_000),
     ],
 )
 def test_a_damaged_file_is_refused_in_a_sentence(spoil, known, tmp_path):
