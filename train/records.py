@@ -123,7 +123,9 @@ def load(path: Path) -> Record:
 def _command(program: str) -> str:
     data = os.environ.get("LEBM_DATA", "").rstrip("/")
     words = [
-        f'"$LEBM_DATA{word[len(data) :]}"' if data and word.startswith(data) else shlex.quote(word)
+        f'"$LEBM_DATA{word[len(data) :]}"'
+        if data and f"{word}/".startswith(f"{data}/")
+        else shlex.quote(word)
         for word in sys.argv[1:]
     ]
     return " ".join([program, *words])

@@ -14,13 +14,15 @@ from train.records import RecordError
 
 
 def test_a_record_says_what_when_and_where(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["benchmark", "--threads", "1", "a b", "/data/weights/a.pth"])
+    typed = ["--threads", "1", "a b", "/data/weights/a.pth", "/data", "/data2/b.pth"]
+    monkeypatch.setattr(sys, "argv", ["benchmark", *typed])
     monkeypatch.setenv("LEBM_DATA", "/data/")
     rows = [Row("prior", "steps/s", 1.0, 2.5, 2.5, aim=None)]
     records.save(tmp_path / "a.json", "benchmark", rows, torch.device("cpu"))
     record = records.load(tmp_path / "a.json")
     assert record.command == (
-        "python -m train.benchmark --threads 1 'a b' \"$LEBM_DATA/weights/a.pth\""
+        'python -m train.benchmark --threads 1 \'a b\' "$LEBM_DATA/weights/a.pth" "$LEBM_DATA" '
+        "/data2/b.pth"
     )
     assert record.date == date.today().isoformat()
     assert "thread" in record.hardware
