@@ -71,14 +71,18 @@ def tilt_path(
         report: called at every λ with the path as far as it has come.
 
     Raises:
-        ValueError: if `tilts` does not rise from 0, or `n_particles` is no multiple of 8.
+        ValueError: if `tilts` does not rise from 0, or `n_particles` is below 16 or no multiple
+            of 8.
 
     Source: Neal 2001, "Annealed importance sampling"; Del Moral et al. 2006 for resampling.
     """
     if tilts[0] != 0 or not (tilts.diff() > 0).all():
         raise ValueError(f"tilts must rise from 0, not {tilts.tolist()}")
     if n_particles % _GROUPS or n_particles < 2 * _GROUPS:
-        raise ValueError(f"n_particles must be a multiple of {_GROUPS}, not {n_particles}")
+        raise ValueError(
+            f"n_particles must be a multiple of {_GROUPS} and at least {2 * _GROUPS}, "
+            f"not {n_particles}"
+        )
     walk = _Walk(prior, prior.sample_base(n_particles, generator=generator), generator)
     rows: list[dict[str, Tensor]] = []
     for low, high in zip([0.0, *tilts[:-1].tolist()], tilts.tolist(), strict=True):

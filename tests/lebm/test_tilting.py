@@ -113,5 +113,6 @@ def test_bad_arguments_are_refused() -> None:
     prior = _quadratic_prior()
     with pytest.raises(ValueError, match="must rise from 0"):
         _path(prior, tilts=torch.tensor([0.5, 1.0]))
-    with pytest.raises(ValueError, match="multiple of 8, not 100"):
-        _path(prior, n=100)
+    for n in (8, 100):
+        with pytest.raises(ValueError, match=f"multiple of 8 and at least 16, not {n}"):
+            _path(prior, n=n)
