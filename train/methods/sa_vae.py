@@ -8,7 +8,7 @@ from torch import Tensor
 from lebm.encoders import encode_gaussian
 from train.methods.vae import VAE, negative_elbo
 
-_LONGEST = 5.0  # of a gradient, as in the public code
+_LONGEST = 5.0  # of an example's gradient
 
 
 class SemiAmortisedVAE(VAE):
@@ -18,10 +18,13 @@ class SemiAmortisedVAE(VAE):
 
     and encoder and generator learn through all these steps.
 
-    Departures: the second derivatives are exact, where the paper takes finite differences, and the
-    steps have no momentum.
+    Departures: the second derivatives are exact, where the paper takes finite differences; the
+    steps have no momentum, go up each example's own bound, not the batch's mean, in log σ, not in
+    log σ², and no example's gradient is longer than 5, in means or in log σ, where the authors'
+    code holds the whole batch's to that length.
 
-    Source: Kim et al. 2018, "Semi-amortized variational autoencoders", Algorithm 1.
+    Source: Kim et al. 2018, "Semi-amortized variational autoencoders", Algorithm 1; their code is
+    https://github.com/harvardnlp/sa-vae (optim_n2n.py, train_text.py).
     """
 
     def posterior(
