@@ -53,11 +53,6 @@ class LangevinConfig:
             raise ValueError(f"max_radius must be above 0 and finite, not {self.max_radius}")
 
     @property
-    def delta(self) -> float:
-        """δ = sqrt(2 s), the step as many papers state it: the noise's standard deviation."""
-        return math.sqrt(2 * self.step_size)
-
-    @property
     def noise_scale(self) -> float:
         """sqrt(2 s T), what ε is multiplied by."""
         return math.sqrt(2 * self.step_size * self.temperature)

@@ -154,11 +154,6 @@ def test_run_and_repeated_update_agree(z):
     torch.testing.assert_close(trajectory.z[-1], z, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize(("step_size", "delta"), [(0.08, 0.4), (0.005, 0.1)])
-def test_delta_is_the_step_as_papers_state_it(step_size, delta):
-    assert LangevinConfig(1, step_size).delta == pytest.approx(delta, abs=1e-15)
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -40,7 +40,7 @@ def test_a_checkpoint_becomes_a_model_of_ours(file, model, tmp_path, capsys):
     z = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     assert torch.equal(read.prior.neg_energy(z), model.prior.neg_energy(z))
     assert torch.equal(read.generate(z), model.generate(z))
-    assert card.prior_sampler.delta == pytest.approx(0.4)
+    assert card.prior_sampler.step_size == pytest.approx(0.08)  # δ = 0.4
     printed = capsys.readouterr().out
     assert "All 14 weights" in printed
     assert "The sign of f was not tested" in printed
