@@ -8,9 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from lebm import decoding, langevin
+from lebm import decoding
 from lebm.decoder import RecurrentDecoder
-from lebm.density import LIKELIHOOD, LogDensity
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 from lebm.tilting import tilt_path
@@ -44,13 +43,10 @@ def posterior_chains(
 
     They climb Bayes' posterior, however sharp the one is that the model learned with.
     """
-    assert isinstance(model.generator, RecurrentDecoder)
     ends = []
     for rows in x.split(_BATCH // _CHAINS):
         each = rows.repeat_interleave(_CHAINS, 0)
-        terms = model.prior_density().terms | {LIKELIHOOD: model.generator.given(each)}
-        start = model.prior.sample_base(len(each), generator=generator)
-        ends.append(langevin.sample(LogDensity(terms), start, config, generator=generator))
+        ends.append(model.infer(each, config, generator=generator))
     return torch.cat(ends).view(len(x), _CHAINS, -1)
 
 
