@@ -151,10 +151,7 @@ def _judge(path: Path, options: Options, device: torch.device, team: Ranks) -> J
 
 def _load(path: Path, n_steps: int) -> tuple[LatentEBM, LangevinConfig]:
     """A model, from its file or the last checkpoint of a run, and the chain it learned with."""
-    checkpoints = RunDir(path).checkpoints()
-    if path.is_dir() and not checkpoints:
-        raise RunError(f"{path} holds no checkpoint: train it first")
-    model, card = checkpoint.load(checkpoints[-1] if path.is_dir() else path)
+    model, card = checkpoint.load(RunDir(path).last_checkpoint() if path.is_dir() else path)
     if isinstance(model.prior.f, ExactTilt):
         raise RunError(f"{path} draws from its prior exactly: it has no chains to judge")
     if n_steps <= card.prior_sampler.n_steps:

@@ -109,9 +109,7 @@ def run(options: Options) -> str:
 
 def _rescore(run: RunDir, config: TrainConfig, fabric: Fabric, options: Options) -> Rescored:
     """One run's last checkpoint."""
-    if not run.checkpoints():
-        raise RunError(f"{run.path} has saved no checkpoint yet")
-    file = run.checkpoints()[-1]
+    file = run.last_checkpoint()
     model, card = checkpoint.load(file)
     whole = data.load(config.dataset, config.model.data_shape, config.data_root)
     assert config.held_out is not None

@@ -156,6 +156,16 @@ class RunDir:
         """Model files, oldest first; whatever else lies there is passed over."""
         return _by_step(self.path / "checkpoints")
 
+    def last_checkpoint(self) -> Path:
+        """The newest model file.
+
+        Raises:
+            RunError: if there is none.
+        """
+        if not (saved := self.checkpoints()):
+            raise RunError(f"{self.path} holds no checkpoint: train it first")
+        return saved[-1]
+
     def scores(self) -> list[Path]:
         """Score files (`train.scores`), oldest first."""
         return _by_step(self.path / "scores")

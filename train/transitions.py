@@ -197,10 +197,7 @@ def run(options: Options) -> str:
 
 def _load(path: Path) -> tuple[LatentEBM, checkpoint.ModelCard]:
     """A model of sentences, from its file or the last checkpoint of a run."""
-    checkpoints = RunDir(path).checkpoints()
-    if path.is_dir() and not checkpoints:
-        raise RunError(f"{path} holds no checkpoint: train it first")
-    model, card = checkpoint.load(checkpoints[-1] if path.is_dir() else path)
+    model, card = checkpoint.load(RunDir(path).last_checkpoint() if path.is_dir() else path)
     if model.config.kind != "text":
         raise RunError(f"{path} is a model of {model.config.kind}: only sentences can be read")
     if isinstance(model.prior.f, ExactTilt):

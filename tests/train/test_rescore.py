@@ -111,4 +111,4 @@ def test_runs_that_cannot_be_scored_get_a_sentence_each(
     assert "examples are all of one kind" in complaint(run)
     for file in RunDir(run).checkpoints():
         file.unlink()
-    assert "has saved no checkpoint yet" in complaint(run)
+    assert "holds no checkpoint" in complaint(run)
