@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from lebm.encoders import build_encoder
 from lebm.noise import drawn
 from train.config import TrainConfig
 from train.methods.base import count_parameters, grad_norm, latent_metrics
@@ -72,8 +73,8 @@ class ARAE(MixtureAutoencoder):
     ) -> None:
         super().__init__(config, train, fabric, generator=generator)
         d, hidden = config.model.latent_dim, config.model.prior_hidden
-        self.synthesis = _mlp(d, hidden, d).to(fabric.device)
-        self.critic = _mlp(d, hidden, 1).to(fabric.device)
+        self.synthesis = build_encoder((d,), hidden, d).to(fabric.device)
+        self.critic = build_encoder((d,), hidden, 1).to(fabric.device)
         self.networks |= {"synthesis": self.synthesis, "critic": self.critic}
         for name in ("synthesis", "critic"):
             network, rate = self.networks[name], config.optimizer.lr_prior
@@ -186,13 +187,3 @@ class ARAE(MixtureAutoencoder):
             "parameters of the generator of codes": count_parameters(self.synthesis),
             "parameters of the critic": count_parameters(self.critic),
         }
-
-
-def _mlp(d_in: int, hidden: int, d_out: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(d_in, hidden),
-        nn.LeakyReLU(0.2),
-        nn.Linear(hidden, hidden),
-        nn.LeakyReLU(0.2),
-        nn.Linear(hidden, d_out),
-    )
