@@ -132,7 +132,7 @@ def run(options: Options) -> str:
     seeds.refuse_twins(
         (str(t.run.path), seeds.settings_of(t.config), t.config.seed) for t in trainers
     )
-    extractor = _extractor(options.features)
+    extractor = features.load_or_go_without(options.features)
     found += [_measure(trainer, options, extractor) for trainer in trainers]
     groups = seeds.together(found)
     if options.json is not None and ranks.first():
@@ -141,17 +141,6 @@ def run(options: Options) -> str:
         n_processes = here.ranks.n_processes if here else 1
         records.save(options.json, "evaluate", groups, place, n_processes)
     return table(groups)
-
-
-def _extractor(name: str) -> features.Features | None:
-    """What was asked for; without the weights of FID, a sentence and everything else."""
-    try:
-        return None if name == "none" else features.load(name)
-    except features.FeaturesUnavailable as error:
-        if name != "inception":
-            raise
-        print(f"no FID: {error}", file=sys.stderr)
-        return None
 
 
 def _open(path: Path, load: Callable[..., data.Dataset]) -> Trainer:

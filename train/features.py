@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,21 @@ def load(what: str) -> Features:
         if first in weights:
             return build(path, weights)
     raise FeaturesUnavailable(f"{path} holds the weights of no network that is known here")
+
+
+def load_or_go_without(what: str) -> Features | None:
+    """As `load`; None for "none", and, with a sentence, where the weights of FID are missing.
+
+    Raises:
+        FeaturesUnavailable: if it cannot be had and is not FID's.
+    """
+    try:
+        return None if what == "none" else load(what)
+    except FeaturesUnavailable as error:
+        if what != "inception":
+            raise
+        print(f"no FID: {error}", file=sys.stderr)
+        return None
 
 
 def _read(path: Path) -> dict[str, Tensor]:

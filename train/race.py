@@ -149,7 +149,7 @@ def run(options: Options) -> Race:
         torch.set_num_threads(options.threads)
     preset = PRESETS[options.preset][1]
     dataset = data.load(preset.dataset, preset.model.data_shape, options.data_root)
-    extractor = _extractor(options.features)
+    extractor = features.load_or_go_without(options.features)
     race = _open(options, extractor)
     for turn in range(1, int(options.minutes / options.every + 1e-9) + 1):
         for name in options.contestants:
@@ -165,18 +165,6 @@ def run(options: Options) -> Race:
             save(race, options.out, _device())
             print(f"{name}: {race.ended.get(name) or points[-1]}", flush=True)
     return race
-
-
-def _extractor(name: str) -> features.Features | None:
-    if name == "none":
-        return None
-    try:
-        return features.load(name)
-    except features.FeaturesUnavailable as error:
-        if name != "inception":
-            raise
-        print(f"no distance of samples: {error}", file=sys.stderr)
-        return None
 
 
 def _open(options: Options, extractor: features.Features | None) -> Race:
