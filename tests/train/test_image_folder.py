@@ -16,8 +16,9 @@ MODES = ["RGB", "L", "RGBA", "P", "1", "LA", "CMYK"]
 
 
 @pytest.fixture(autouse=True)
-def no_data_folder(monkeypatch):
+def no_data_folder(monkeypatch, tmp_path_factory):
     monkeypatch.delenv("LEBM_DATA", raising=False)
+    monkeypatch.setenv("LEBM_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 def picture(i: int) -> Image.Image:
@@ -78,7 +79,7 @@ def test_the_centre_square_is_kept(tmp_path):
     pixels[:, 10:20] = 255
     for i in range(20):
         Image.fromarray(pixels).save(tmp_path / f"{i}.png")
-    assert data.load("image-folder", (1, 8, 8), tmp_path).train.min() > 240
+    assert data.load("image-folder", (1, 8, 8), tmp_path).train.min() > 200
 
 
 def test_one_unreadable_picture_in_200_is_skipped_and_counted(tmp_path):

@@ -46,7 +46,8 @@ def test_a_checkpoint_becomes_a_model_of_ours(file, model, tmp_path, capsys):
     assert "The sign of f was not tested" in printed
 
 
-def test_pictures_of_the_data_test_the_sign(file, tmp_path, capsys):
+def test_pictures_of_the_data_test_the_sign(file, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("LEBM_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "pictures"
     folder.mkdir()
     for i in range(24):

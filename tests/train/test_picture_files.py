@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import tarfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_an_archive_and_a_folder_give_the_same_images(mode, tmp_path):
     )
     assert (train.shape, test.shape, skipped) == ((5, *SHAPE), (5, *SHAPE), 0)
     assert train.dtype == torch.uint8
-    assert train[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+    assert sorted(train[:, 0, 0, 0].tolist()) == [0, 1, 2, 3, 4]
     assert torch.equal(train, other)
 
 
@@ -82,7 +83,7 @@ def test_pictures_are_decoded_once_and_mapped_ever_after(tmp_path, monkeypatch, 
     source = archive(tmp_path / "all.tar.xz", PICTURES)
     first = load(source)
     assert "once" in capsys.readouterr().err
-    monkeypatch.setattr(files, "read_image", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(files, "_read", lambda *_: pytest.fail("decoded again"))
     again = load(source)
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
@@ -107,7 +108,59 @@ def test_a_file_that_was_cut_short_is_made_again(tmp_path, cache):
 def test_writing_to_the_images_does_not_reach_the_file(tmp_path):
     source = folder(tmp_path / "all", PICTURES)
     load(source)[0].fill_(7)
-    assert load(source)[0][0, 0, 0, 0] == 0
+    assert 7 not in load(source)[0]
+
+
+def test_the_first_pictures_stand_for_all_where_a_folder_is_sorted_by_class(tmp_path):
+    """Of 200 pictures in two classes, the first 100 hold 50 of each, within 5 deviations."""
+    sorted_ = {f"{part}/{i:03d}.png": png(i) for part in ("train", "test") for i in range(200)}
+    for images in load(folder(tmp_path / "all", sorted_))[:2]:
+        values = images[:, 0, 0, 0]
+        assert sorted(values.tolist()) == list(range(200))
+        assert 32 < (values[:100] < 100).sum() < 68
+
+
+def test_what_another_process_decoded_meanwhile_stays_as_it_is(tmp_path, cache, monkeypatch):
+    """It may have been mapped already."""
+    source, write = folder(tmp_path / "all", PICTURES), files._write
+    load(source)
+    (kept,) = cache.iterdir()
+
+    def meanwhile(*args):
+        other.rename(kept)
+        return write(*args)
+
+    other = kept.rename(tmp_path / "other")
+    before = (other / "train").stat().st_ino
+    monkeypatch.setattr(files, "_write", meanwhile)
+    load(source)
+    assert [*cache.iterdir()] == [kept]
+    assert (kept / "train").stat().st_ino == before
+
+
+def test_what_a_killed_process_left_is_cleared_away_after_a_day(tmp_path, cache):
+    source = folder(tmp_path / "all", PICTURES)
+    load(source)
+    (kept,) = cache.iterdir()
+    (kept / "counts.json").unlink()
+    old, young = (cache / f".{kept.name}-{name}" for name in ("old", "young"))
+    for work, age in ((old, 2), (young, 0)):
+        work.mkdir()
+        os.utime(work, (time.time() - age * 86_400,) * 2)
+    load(source)
+    assert {*cache.iterdir()} == {kept, young}
+
+
+def test_a_file_too_large_for_a_picture_is_skipped_and_counted(tmp_path, monkeypatch):
+    many = {f"train/{i:03d}.png": png(i % 256) for i in range(199)} | {"test/0.png": png(0)}
+    monkeypatch.setattr(files, "_MAX_PICTURE", 1000)
+    assert load(folder(tmp_path / "all", many | {"train/large.png": bytes(1001)}))[2] == 1
+
+
+def test_a_link_to_nowhere_is_passed_over(tmp_path):
+    source = folder(tmp_path / "all", PICTURES)
+    (source / "train" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    assert load(source)[2] == 0
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, cache, monkeypatch):

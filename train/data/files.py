@@ -13,6 +13,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -30,11 +31,13 @@ from torch import Tensor
 from train.data.base import DatasetUnavailable
 from train.pictures import fit_square
 
-#: Share of unreadable files in a folder of pictures above which it is refused.
+#: Share of unreadable pictures above which a folder or an archive is refused.
 MAX_UNREADABLE = 0.01
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif"}
 _MAX_PICTURE = 2**24  # bytes of one file
 _MAX_MEMBERS = 1_000_000
+_CHUNK = 1000  # images that are written together
+_DAY = 86_400  # seconds; nothing is decoded for so long
 
 Split = Callable[[str], Literal["train", "test"] | None]
 
@@ -54,19 +57,21 @@ def decoded(
     """Training and test images of a folder or a tar archive, uint8, and how many were unreadable.
 
     They are decoded the first time and mapped from a file ever after: under LEBM_CACHE, or
-    `~/.cache/lebm`. The file is another one when the source changes.
+    `~/.cache/lebm`. The file is another one when the source changes. Both parts are shuffled,
+    always alike: a source may be sorted by class, and the first n of a part stand for all of it.
 
     Args:
         source: the folder or the archive.
         split: says by a picture's path inside the source whether it is learned from, held out
-            or left out (None).
+            or left out (None); asked once for each, in the order of the source.
         shape: `(channels, size, size)`.
         recipe: a name for this way of splitting and cropping; part of the file's name.
 
     Raises:
         DatasetUnavailable: if the source is damaged, holds too few pictures, or cannot be kept.
     """
-    key = hashlib.sha256(f"{recipe} {shape} {_fingerprint(source)}".encode()).hexdigest()[:16]
+    text = f"shuffled {recipe} {shape} {_fingerprint(source)}"
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
     folder = cache_folder() / f"{recipe}-{key}"
     counts = _counts(folder, shape)
     if counts is None:
@@ -82,8 +87,9 @@ def cache_folder() -> Path:
 
 def _fingerprint(source: Path) -> str:
     """Changes whenever a file is added, removed or written."""
-    files = sorted(source.rglob("*")) if source.is_dir() else [source]
-    stats = ((file, file.stat()) for file in files)
+    source = source.resolve()
+    files = (p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
+    stats = ((file, file.stat()) for file in sorted(files))
     text = "\n".join(f"{file} {s.st_size} {s.st_mtime_ns}" for file, s in stats)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -104,20 +110,52 @@ def _decode(source: Path, split: Split, shape: tuple[int, ...], folder: Path) ->
     print(f"decoding the pictures of {source}, once; this can take minutes", file=sys.stderr)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _clear_away(folder.parent.glob(f".{folder.name}-*"))
         work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     except OSError as error:
         raise _unkept(folder, error) from error
     try:
         with (work / "train").open("wb") as train, (work / "test").open("wb") as test:
             counts = _write(source, split, shape, {"train": train, "test": test})
+        for part in ("train", "test"):
+            _shuffle(work / part, shape)
         (work / "counts.json").write_bytes(msgspec.json.encode(asdict(counts)))
-        shutil.rmtree(folder, ignore_errors=True)
-        work.rename(folder)
+        _keep(work, folder, shape)
     except OSError as error:
         raise _unkept(folder, error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return counts
+
+
+def _clear_away(works: Iterator[Path]) -> None:
+    """Delete what processes left that were killed while they decoded."""
+    for work in works:
+        if work.stat().st_mtime < time.time() - _DAY:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _shuffle(file: Path, shape: tuple[int, ...]) -> None:
+    """Put a file's images into an order that is random and always the same."""
+    images = np.memmap(file, np.uint8, "r").reshape(-1, *shape)
+    order = np.random.default_rng(0).permutation(len(images))
+    shuffled = file.with_suffix(".shuffled")
+    with shuffled.open("wb") as to:
+        for start in range(0, len(order), _CHUNK):
+            to.write(images[order[start : start + _CHUNK]].tobytes())
+    shuffled.replace(file)
+
+
+def _keep(work: Path, folder: Path, shape: tuple[int, ...]) -> None:
+    """Give what was decoded its name, unless another process came first: its files are in use."""
+    if _counts(folder, shape) is not None:
+        return
+    shutil.rmtree(folder, ignore_errors=True)  # damaged
+    try:
+        work.rename(folder)
+    except OSError:
+        if _counts(folder, shape) is None:
+            raise
 
 
 def _write(
@@ -130,7 +168,7 @@ def _write(
         part = split(name)
         if part is None:
             continue
-        image = read_image(BytesIO(data), channels, size, Resampling.BILINEAR)
+        image = _read(data, channels, size)
         if image is None:
             skipped += 1
             continue
@@ -144,7 +182,8 @@ def _write(
         )
     if skipped > MAX_UNREADABLE * (n + skipped):
         raise DatasetUnavailable(
-            f"{skipped} of {n + skipped} pictures in {source} cannot be read: fetch it again"
+            f"{skipped} of {n + skipped} pictures in {source} cannot be read: repair or remove "
+            "them, or fetch it again"
         )
     return Counts(done["train"], done["test"], skipped)
 
@@ -166,14 +205,16 @@ def _mapped(file: Path, shape: tuple[int, ...]) -> Tensor:
 def pictures(source: Path) -> Iterator[tuple[str, bytes]]:
     """Path inside the source and content of every picture in a folder or a tar archive.
 
+    Of a file in a folder that is too large to be a picture nothing is read: it is unreadable.
+
     Raises:
         DatasetUnavailable: if the archive is damaged or made to fill the memory.
     """
     if source.is_dir():
         for file in sorted(source.rglob("*")):
-            small = file.is_file() and file.stat().st_size <= _MAX_PICTURE
-            if file.suffix.lower() in ENDINGS and small:
-                yield file.relative_to(source).as_posix(), file.read_bytes()
+            if file.suffix.lower() in ENDINGS and file.is_file():
+                small = file.stat().st_size <= _MAX_PICTURE
+                yield file.relative_to(source).as_posix(), file.read_bytes() if small else b""
         return
     try:
         with tarfile.open(source, "r|*") as archive:
@@ -189,12 +230,10 @@ def pictures(source: Path) -> Iterator[tuple[str, bytes]]:
         raise DatasetUnavailable(f"{source} is damaged or cut short: fetch it again") from error
 
 
-def read_image(
-    file: Path | BytesIO, channels: int, size: int, filtering: Resampling = Resampling.LANCZOS
-) -> Tensor | None:
+def _read(data: bytes, channels: int, size: int) -> Tensor | None:
     """The picture's centre square at the model's size, uint8 `(channels, size, size)`."""
     try:
-        with Image.open(file) as opened:
-            return fit_square(opened, channels, size, filtering)
+        with Image.open(BytesIO(data)) as opened:
+            return fit_square(opened, channels, size, Resampling.BILINEAR)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import torch
+from itertools import count
+from typing import Literal
 
 from train.data.base import Dataset, DatasetUnavailable, Request
-from train.data.files import ENDINGS, MAX_UNREADABLE, read_image
+from train.data.files import decoded
+
+_FEWEST = 20
 
 
 def image_folder(request: Request) -> Dataset:
-    """Every picture below the folder, by path; each tenth is held out.
+    """Every picture below the folder; each tenth by path is held out.
 
     Unreadable files are skipped and counted; more than 1 in 100 of them and the folder is
     refused, since then something is wrong with it.
@@ -24,16 +27,14 @@ def image_folder(request: Request) -> Dataset:
         raise DatasetUnavailable(
             f"image-folder needs a model of images, not of shape {request.data_shape}"
         )
-    channels, size, _ = request.data_shape
-    files = sorted(p for p in root.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
-    images = [image for file in files if (image := read_image(file, channels, size)) is not None]
-    skipped = len(files) - len(images)
-    if len(images) < 20:
-        raise DatasetUnavailable(f"{root} holds {len(images)} readable pictures, 20 are needed")
-    if skipped > MAX_UNREADABLE * len(files):
+    seen = count(1)
+
+    def split(name: str) -> Literal["train", "test"]:
+        return "test" if next(seen) % 10 == 0 else "train"
+
+    train, test, skipped = decoded(root, split, request.data_shape, recipe="image-folder")
+    if (n := len(train) + len(test)) < _FEWEST:
         raise DatasetUnavailable(
-            f"{skipped} of {len(files)} pictures in {root} cannot be read: repair or remove them"
+            f"{root} holds {n} readable pictures, {_FEWEST} are needed to learn from them"
         )
-    pixels = torch.stack(images)
-    held_out = torch.arange(len(pixels)) % 10 == 9
-    return Dataset(request.name, pixels[~held_out], pixels[held_out], skipped)
+    return Dataset(request.name, train, test, skipped)
