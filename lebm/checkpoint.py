@@ -31,6 +31,7 @@ FORMAT = "lebm"
 #: scale and shift at the end of the synthesis flow.
 FORMAT_VERSION = 5
 _MAX_HEADER = 2**22  # bytes of names, shapes, card and vocabulary
+_MOST_STEPS = 100_000  # of the chains that whoever opens a model runs without being asked
 PARTIAL = ".partial"  # how a file is called until it is whole
 MAX_BYTES = 2**31  # a file beyond 2 GiB is no model of this library
 
@@ -55,6 +56,14 @@ class ModelCard:
     """The posterior chain from p_0 noise that reconstructs with it."""
     facts: dict[str, str | int | float] = field(default_factory=dict)
     """Data, command, hardware, minutes, test MSE, parameter counts: label -> value."""
+
+    def __post_init__(self) -> None:
+        for sampler in (self.prior_sampler, self.posterior_sampler, self.reconstruction_sampler):
+            if sampler.n_steps > _MOST_STEPS:
+                raise ValueError(
+                    f"a model's own chains take at most {_MOST_STEPS:,} steps, not "
+                    f"{sampler.n_steps:,}"
+                )
 
 
 def atomic_write(path: Path, data: bytes) -> None:

@@ -134,6 +134,9 @@ BAD_METADATA = {
     "card nested deeply": lambda d: with_card(d).replace(b"minutes", b"[" * 1000),
     "card sampler": lambda d: with_card(d, prior_sampler={"n_steps": -1, "step_size": 0.1}),
     "card sampler of strings": lambda d: with_card(d, prior_sampler={"n_steps": "1"}),
+    "card sampler without end": lambda d: with_card(
+        d, prior_sampler={"n_steps": 10**12, "step_size": 0.1}
+    ),
     "card fact a list": lambda d: with_card(d, facts={"minutes": [1]}),
     "card name a number": lambda d: with_card(d, name=7),
 }
