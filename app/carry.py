@@ -48,8 +48,12 @@ def bring(page: str) -> None:
 def keep(page: str) -> None:
     """Remember what is set now."""
     state = st.session_state
-    values = {key: state[key] for key in _SHARED.get(page, ()) if key in state}
-    state[_KEPT] = state.get(_KEPT, {}) | values
+    remember({key: state[key] for key in _SHARED.get(page, ()) if key in state})
+
+
+def remember(values: dict[str, object]) -> None:
+    """What these controls are to stand at on the pages that have them."""
+    st.session_state[_KEPT] = st.session_state.get(_KEPT, {}) | values
 
 
 def kept(key: str) -> object:

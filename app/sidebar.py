@@ -11,7 +11,7 @@ from operator import attrgetter
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import cache
+from app import cache, carry
 from app.models import MAX_OPENED, ModelEntry, Opened, list_models, runs_folder
 from app.studies.chain_run import ChainSettings, undrawable
 from lebm import reference
@@ -293,6 +293,7 @@ def follow_model(model_id: str, card: ModelCard, chain: Chain = PRIOR) -> None:
     before = st.session_state.get(shown, model_id)
     st.session_state[shown] = model_id
     if before != model_id:
-        own = chain.sampler(card)
-        st.session_state[f"K{chain.number}"] = own.n_steps
-        st.session_state[f"s{chain.number}"] = own.step_size
+        sampler, number = chain.sampler(card), chain.number
+        own = {f"K{number}": sampler.n_steps, f"s{number}": sampler.step_size}
+        st.session_state.update(own)
+        carry.remember(own)  # the page may lack these controls

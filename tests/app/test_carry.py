@@ -67,6 +67,25 @@ def test_a_value_beyond_the_next_page_s_range_is_brought_into_it(app: AppTest) -
     assert (side.number_input(key="K").value, side.number_input(key="s").value) == (1, 2.0)
 
 
+def test_a_model_chosen_where_no_chain_is_set_brings_its_own_steps(app: AppTest) -> None:
+    def page() -> None:
+        from app import carry
+        from app.sidebar import pick_model
+
+        carry.bring("landscape")
+        pick_model()
+        carry.keep("landscape")
+
+    elsewhere = AppTest.from_function(page, default_timeout=60)
+    for key in ("carry.kept", "carry.page"):
+        elsewhere.session_state[key] = app.session_state[key]
+    elsewhere.run()
+    elsewhere.sidebar.selectbox(key="model").set_value("pinwheel").run()
+    side = _turn_to(elsewhere, "compare").sidebar
+    assert side.selectbox(key="model").value == "pinwheel"
+    assert (side.number_input(key="K").value, side.number_input(key="s").value) == (80, 0.03)
+
+
 def test_a_model_that_is_gone_is_not_asked_for(app: AppTest) -> None:
     app.session_state["carry.kept"] |= {"model": "runs/deleted"}
     assert _turn_to(app, "compare").sidebar.selectbox(key="model").value == "mnist"
