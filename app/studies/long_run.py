@@ -55,7 +55,7 @@ class LongRun:
         model: the model.
         trajectory: every step taken.
         short_step: K_0, the length the model was trained with.
-        picture_steps: the steps that were decoded.
+        picture_steps: the steps that were decoded; of a whole run, the first and the last too.
         pictures: what they decoded to: uint8 `(P, n, h, w, c)`, or points `(P, n, 2)`; nothing,
             `(P, n, 0)`, for sentences, which are read when they are shown.
         judgement: what it amounts to, once it has ended.
@@ -122,7 +122,8 @@ def run(
         model: the model.
         settings: the chains.
         short_step: K_0, to judge the long run by.
-        picture_every: steps between decoded pictures, at least; a run keeps `MAX_PICTURES`.
+        picture_every: steps between decoded pictures, at least: a run keeps `MAX_PICTURES` of
+            them, and that of the last step.
     """
     density = model.prior_density()
     noise = ChainNoise(settings.seed, range(settings.n_chains), model.config.latent_dim)
@@ -136,7 +137,8 @@ def run(
         later = langevin.run(
             density, trajectory.state, sampler, noise=noise, should_stop=job.should_stop
         )
-        rows = torch.nonzero(later.steps[1:] % picture_every == 0)[:, 0] + 1
+        shown = (later.steps % picture_every == 0) | (later.steps == n_steps)
+        rows = torch.nonzero(shown[1:])[:, 0] + 1
         if len(rows):
             steps += later.steps[rows].tolist()
             pictures.append(decode(model, later.z[rows]))

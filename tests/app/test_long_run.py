@@ -40,6 +40,12 @@ def test_pictures_are_those_of_their_steps(build: Build) -> None:
     assert (run.pictures[3] == decoded[0]).all()
 
 
+def test_the_last_step_is_shown_though_the_distance_does_not_divide_it(build: Build) -> None:
+    run = _finished(build(IMAGES), replace(SETTINGS, n_steps=130))
+    assert run.picture_steps == (0, 50, 100, 130)
+    assert _finished(build(IMAGES), replace(SETTINGS, n_steps=30)).picture_steps == (0, 30)
+
+
 def test_the_verdict_compares_the_short_run_with_the_end(build: Build) -> None:
     run = _finished(build(IMAGES))
     assert run.judgement is not None
