@@ -117,13 +117,6 @@ class Jobs:
         threading.Thread(target=run, daemon=True).start()
         return job
 
-    def forget(self, job_id: str) -> None:
-        """Cancel a job and let it be started anew."""
-        with self._lock:
-            job = self._jobs.pop(job_id, None)
-        if job is not None:
-            job.cancelled.set()
-
     def close(self, seconds: float = 10.0) -> None:
         """Cancel all work and wait for it, since torch aborts a process that ends within it."""
         with self._lock:
@@ -137,7 +130,7 @@ class Jobs:
 def _run(job: Job, work: Callable[[Job], None]) -> None:
     try:
         work(job)
-    except (ValueError, RuntimeError, MemoryError) as error:  # torch raises RuntimeError
+    except Exception as error:  # whatever it is, the page that waits has to say something
         job.error = str(error).splitlines()[0] if str(error) else type(error).__name__
     finally:
         job.finished.set()

@@ -17,28 +17,38 @@ T = TypeVar("T")
 def wait_for(slot: str, this: str, work: Callable[[Job[T]], None], doing: str) -> T | None:
     """What the work comes to; None, with its progress on the page, while it goes on.
 
-    Whoever stops it gets what was published until then. It is this session's own: to ask for
-    something else ends it, and nobody else can.
+    Whoever stops it gets what was published until then.
 
     Args:
-        slot: key in the session under which the job is kept.
-        this: names the work and all its settings.
-        work: as for `Jobs.start`.
+        slot, this, work: as for `own_job`.
         doing: what is done meanwhile, in words.
     """
-    kept: tuple[str, Job[T]] | None = st.session_state.get(slot)
-    if kept is None or kept[0] != this or kept[1].abandoned:
-        give_up(slot)
-        kept = st.session_state[slot] = this, cache.jobs().begin(work)
+    known = st.session_state.get(slot)
+    job = own_job(slot, this, work)
+    if known is None or known[1] is not job:
         with st.spinner(doing):
-            kept[1].finished.wait(jobs.PATIENCE)
-    job = kept[1]
+            job.finished.wait(jobs.PATIENCE)
     if job.running:
         _watch(slot, job, doing)
         return None
     if job.error:
         st.error(f"The steps could not be taken: {plain(job.error)}")
     return job.latest
+
+
+def own_job(slot: str, this: str, work: Callable[[Job[T]], None]) -> Job[T]:
+    """This session's own job, begun unless it was: to ask for another ends it, nobody else can.
+
+    Args:
+        slot: key in the session under which the job is kept.
+        this: names the work and all its settings.
+        work: as for `Jobs.begin`.
+    """
+    kept: tuple[str, Job[T]] | None = st.session_state.get(slot)
+    if kept is None or kept[0] != this or kept[1].abandoned:
+        give_up(slot)
+        kept = st.session_state[slot] = this, cache.jobs().begin(work)
+    return kept[1]
 
 
 def give_up(slot: str) -> None:
@@ -65,14 +75,18 @@ def _watch(slot: str, job: Job[T], doing: str) -> None:
         progress()
 
 
-def tell_stopped(taken: int, wanted: int, *slots: str) -> None:
+def tell_stopped(taken: int, wanted: int, *slots: str, limit: int | None = None) -> None:
     """Where a person stopped it, say so and offer all of it, for which the session forgets these.
 
     Args:
         taken: steps.
         wanted: steps that would have been taken.
         slots: keys in the session.
+        limit: the last step that the page keeps; None for a page without a limit.
     """
+    if limit is not None and limit < wanted:
+        st.info(f"This page keeps {limit:,} of the {wanted:,} steps; fewer chains may go further.")
+        wanted = limit
     if taken >= wanted:
         return
     with st.container(horizontal=True, vertical_alignment="center"):

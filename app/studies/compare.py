@@ -173,6 +173,7 @@ class Numbers:
         accepted: share of accepted proposals; None for the plain chain.
         log_z: log Z(λ) and its standard error, once there is one.
         long: verdict on chains that are `LONG_FACTOR` times as long, once there is one.
+        long_to_come: whether it is still looked for; one chain alone has none.
     """
 
     energy: float
@@ -181,6 +182,7 @@ class Numbers:
     accepted: float | None
     log_z: tuple[float, float] | None = None
     long: Verdict | None = None
+    long_to_come: bool = True
 
 
 def measure(side: Side) -> Numbers:
@@ -212,7 +214,8 @@ NUMBERS_HELP = (
     "[−1, 1]; of sentences, the share of words in which two differ. log Z(λ): by annealed "
     "importance sampling, ± one standard error. Long chains: "
     f"{_LONG_CHAINS} of them with {LONG_FACTOR} times the steps against themselves after K; "
-    "the shift of their median energy in standard deviations, and what is left of their spread."
+    "the shift of their median energy in standard deviations, and what is left of their mean "
+    "squared distance; – for one chain alone."
 )
 
 
@@ -221,7 +224,7 @@ def numbers_table(found: dict[str, Numbers]) -> dict[str, list[str]]:
 
     def column(n: Numbers) -> list[str]:
         log_z = f"{n.log_z[0]:.2f} ± {n.log_z[1]:.2f}" if n.log_z else "…"
-        long = "…"
+        long = "…" if n.long_to_come else "–"
         if n.long is not None:
             shift, spread = n.long.energy_shift, n.long.spread
             long = f"{n.long.word}: energy {shift:+.1f} sd, spread {spread:.2f} ×"
@@ -244,7 +247,8 @@ def study(job: Job[dict[str, Numbers]], a: Side, b: Side) -> None:
         found[side.name] = replace(found[side.name], log_z=log_z)
         job.publish(dict(found), 0.1 + 0.2 * (i + 1))
     for i, side in enumerate((a, b)):
-        found[side.name] = replace(found[side.name], long=long_verdict(side, job))
+        long = long_verdict(side, job)
+        found[side.name] = replace(found[side.name], long=long, long_to_come=False)
         job.publish(dict(found), 0.5 + 0.25 * (i + 1))
 
 

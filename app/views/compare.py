@@ -23,12 +23,13 @@ from app.studies.recipe import recipe_of
 from app.studies.steps import Runs, take
 from app.views import compare_sentences
 from app.views.compare_controls import other_side
-from app.waiting import tell_stopped, wait_for
+from app.waiting import own_job, tell_stopped, wait_for
 from lebm.checkpoint import ModelCard
 from train.pictures import mosaic
 
 _PLAYER, _SIDES = "compare.player", "compare.sides"
 _PAYLOAD, _VIEW, _WAIT = "compare.payload", "compare.view", "compare.wait"
+_NUMBERS = "compare.numbers"
 _LENGTH = Length("Steps K", "K", 1, 500, 10, "Steps that both sides take.")
 _SHOWN_STEP = "compare.shown"  # in a list that exports read where there is no session
 _SHOWN = 12  # chains in the aligned rows
@@ -62,7 +63,7 @@ def page() -> None:
     else:
         _write_view()
         _play()
-    tell_stopped(a.run.n_taken, min(settings.n_steps, a.run.limit), _SIDES)
+    tell_stopped(a.run.n_taken, settings.n_steps, _SIDES, limit=min(a.run.limit, b.run.limit))
     _offer(a, b)
     _show_profiles(a, b)
     _show_numbers(a, b)
@@ -226,9 +227,8 @@ def _show_profiles(a: Side, b: Side) -> None:
 
 def _show_numbers(a: Side, b: Side) -> None:
     """A table that fills while the slower numbers are computed."""
-    job_id = f"compare {a.run.id} {b.run.id}"
-    job = cache.jobs().start(job_id, lambda job: compare.study(job, a, b))
-    _watch(job)
+    this = " ".join(f"{side.run.id} {side.run.n_taken}" for side in (a, b))
+    _watch(own_job(_NUMBERS, this, lambda job: compare.study(job, a, b)))
 
 
 def _watch(job: Job[dict[str, Numbers]]) -> None:

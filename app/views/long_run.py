@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import streamlit as st
 
@@ -11,17 +9,18 @@ from app import cache, figures
 from app.exports import FILES, NUMBERS, take_away
 from app.jobs import Job
 from app.models import ModelEntry
-from app.sidebar import Length, chain_settings, pick_model
+from app.sidebar import Length, chain_settings, pick_model, plain
 from app.studies import long_run
 from app.studies.chain_run import ChainSettings, Segment
 from app.studies.export import Film
 from app.studies.long_run import Judgement, LongRun
 from app.studies.recipe import recipe_of
 from app.views import long_run_sentences
+from app.waiting import give_up, own_job
 from lebm.diagnostics import MIN_DRAWS, Verdict
-from lebm.model import LatentEBM
 from train.pictures import mosaic
 
+_JOB = "long_run.job"
 _SHOWN_CHAINS = 12
 _LENGTH = Length("Steps", "long", 1, 20_000, 500, "Figure 4 of the paper shows 2,500.", 2_500)
 _EXPLAINED = {
@@ -59,25 +58,16 @@ def page() -> None:
             bind="query-params",
             help=f"A run keeps at most {long_run.MAX_PICTURES} of each chain.",
         )
-    job_id = _job_id(entry, settings, card.prior_sampler.n_steps, int(every))
-    job = _start(job_id, model, settings, card.prior_sampler.n_steps, int(every))
-    _watch(job_id, job, entry, settings)
-
-
-def _job_id(entry: ModelEntry, settings: ChainSettings, short_step: int, every: int) -> str:
-    text = f"{entry.id} {entry.version} {settings!r} {short_step} {every}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _start(
-    job_id: str, model: LatentEBM, settings: ChainSettings, short_step: int, every: int
-) -> Job[LongRun]:
-    return cache.jobs().start(
-        job_id, lambda job: long_run.run(job, model, settings, short_step, every)
+    short_step = card.prior_sampler.n_steps
+    job = own_job(
+        _JOB,
+        f"{entry.id} {entry.version} {settings} {every}",
+        lambda job: long_run.run(job, model, settings, short_step, int(every)),
     )
+    _watch(job, entry, settings)
 
 
-def _watch(job_id: str, job: Job[LongRun], entry: ModelEntry, settings: ChainSettings) -> None:
+def _watch(job: Job[LongRun], entry: ModelEntry, settings: ChainSettings) -> None:
     """Show the job, twice a second while it runs."""
     watched = job.running
 
@@ -91,13 +81,13 @@ def _watch(job_id: str, job: Job[LongRun], entry: ModelEntry, settings: ChainSet
             if right.button("Stop here", key="stop", help="Keeps the steps taken so far"):
                 job.cancelled.set()
         if job.error:
-            st.error(f"The chain could not go on: {job.error}")
+            st.error(f"The chain could not go on: {plain(job.error)}")
         if job.latest is not None:
             _show(job.latest)
         if watched and not running:
             st.rerun()  # once more, without polling
         if job.cancelled.is_set() and st.button("Run again from the start"):
-            cache.jobs().forget(job_id)
+            give_up(_JOB)
             st.rerun()
 
     # Where a fragment is drawn anew before its messages have left, Streamlit drops them. Without a
@@ -113,8 +103,8 @@ def _show(run: LongRun) -> None:
     t, judgement = run.trajectory, run.judgement
     if t.failures:
         st.warning(f"{len(t.failures)} chains were stopped; the first: {t.failures[0]}.")
-    if judgement is not None and judgement.verdict is not None:
-        _show_verdict(judgement.verdict)
+    if judgement is not None:
+        _show_verdict(judgement.verdict, run.short_step)
     if run.model.config.kind == "text":
         long_run_sentences.show(run)
     else:
@@ -135,7 +125,10 @@ def _offer(run: LongRun, entry: ModelEntry, settings: ChainSettings) -> None:
     take_away(lambda: film, entry, key="long", formats=formats)
 
 
-def _show_verdict(verdict: Verdict) -> None:
+def _show_verdict(verdict: Verdict | None, short_step: int) -> None:
+    if verdict is None:
+        st.info(f"A verdict takes two chains at least, and more than K₀ = {short_step} steps.")
+        return
     st.subheader(f"Verdict: {verdict.word}")
     st.markdown(_EXPLAINED[verdict.word])
     shown = {
@@ -159,13 +152,13 @@ def _of_pictures(verdict: Verdict) -> dict[str, tuple[str, str]]:
     return {
         "Spread": (
             f"{verdict.spread:.2f} ×",
-            "Distance between decoded chains at the end, as a "
-            "share of that at K₀; below 0.25 is a collapse",
+            "Mean squared distance between decoded chains at the end, as a share of that at K₀; "
+            "below 0.25, half the distance, is a collapse",
         ),
         "Moved": (
             f"{verdict.moved:.2f} ×",
-            "Distance of each example from its own at K₀, as a "
-            "share of the distance between chains; near 1, it is another example",
+            "Mean squared distance of each example from its own at K₀, as a share of that between "
+            "chains; near 1, it is another example",
         ),
         "Merged": (f"{verdict.merged:+.0%}", "More chains that share their example with another"),
         "Saturated": (f"{verdict.saturation:+.1%}", "More values at the ends of the range"),
@@ -179,11 +172,11 @@ def _show_pictures(run: LongRun) -> None:
     shown = run.pictures[:, :_SHOWN_CHAINS].swapaxes(0, 1)
     n_chains, n_pictures = shown.shape[:2]
     strip = mosaic(shown.reshape(-1, *shown.shape[2:]), n_pictures)
+    apart = f", a picture every {run.picture_steps[1]} steps" if n_pictures > 2 else ""
     st.image(
         strip.squeeze(-1) if strip.shape[-1] == 1 else strip,
         caption=f"{n_chains} chains, one a row, at steps {run.picture_steps[0]} to "
-        f"{run.picture_steps[-1]}, a picture every "
-        f"{np.diff(run.picture_steps[:2])[0] if n_pictures > 1 else 0} steps",
+        f"{run.picture_steps[-1]}{apart}",
         width="stretch",
     )
 

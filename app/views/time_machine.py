@@ -13,17 +13,19 @@ from app.jobs import Job
 from app.models import ModelEntry, runs_folder
 from app.player import player
 from app.player.payload import View, encode
-from app.sidebar import Length, chain_settings, follow_model
+from app.sidebar import Length, chain_settings, follow_model, plain
 from app.studies import lines, time_machine
 from app.studies.chain_run import ChainSettings, undrawable
 from app.studies.time_machine import TimeMachine
 from app.training import Run
 from app.views import time_machine_sentences
+from app.waiting import own_job
 from lebm.checkpoint import CheckpointError
 from train.run_dir import RunDir
 
 _PLAYER, _MACHINE = "time-player", "time_machine.machine"
 _PAYLOAD, _VIEW = "time_machine.payload", "time_machine.view"
+_JOB = "time_machine.job"
 _PATIENCE = 0.3  # seconds
 _LENGTH = Length("Steps K", "K", 0, 500, 10, "Steps that every chain takes at every checkpoint.")
 
@@ -40,17 +42,17 @@ def page() -> None:
     try:
         model, card = cache.model(entry)
     except CheckpointError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         return
     speaks = model.config.kind == "text"
     if (reason := undrawable(model)) is not None:
-        st.error(f"{run.id} cannot be shown: {reason}.")
+        st.error(f"{plain(run.id)} cannot be shown: {reason}.")
         return
     follow_model(f"runs/{run.id}", card)
     settings = chain_settings(card, _LENGTH)
     machine_id, plane = _machine_id(files, settings), cache.latent_plane(entry)
-    job = cache.jobs().start(
-        machine_id, lambda job: time_machine.build(job, machine_id, files, plane, settings)
+    job = own_job(
+        _JOB, machine_id, lambda job: time_machine.build(job, machine_id, files, plane, settings)
     )
     _watch(job, run, settings, speaks=speaks)
 
@@ -92,11 +94,11 @@ def _watch(job: Job[TimeMachine], run: Run, settings: ChainSettings, *, speaks: 
         progress()
         return
     if job.error:
-        st.error(f"None of the checkpoints can be shown: {job.error}")
+        st.error(f"None of the checkpoints can be shown: {plain(job.error)}")
     elif job.latest is not None:
         machine = job.latest
         for sentence in machine.skipped:
-            st.warning(f"Left out: {sentence}")
+            st.warning(f"Left out: {plain(sentence)}")
         if speaks:
             time_machine_sentences.show(machine)
         else:
@@ -110,8 +112,7 @@ def _show_player(machine: TimeMachine) -> None:
     shown = st.session_state.get(_MACHINE)
     if shown is None or shown.id != machine.id:
         st.session_state[_MACHINE], st.session_state[_VIEW] = machine, _view_from_address(machine)
-        view = st.session_state[_VIEW]
-        st.session_state[_PAYLOAD] = encode([machine.track()], [0], view, unit="iteration")
+        _send()
     _write_address(machine)
     _play()
 
@@ -129,19 +130,24 @@ def _show_charts(machine: TimeMachine, run: Run) -> None:
         right.plotly_chart(figure.update_layout(height=360), key="quality")
 
 
+def _send(first: int = 0) -> None:
+    """Have the player show the machine; the browser holds the records before `first`."""
+    machine, view = st.session_state[_MACHINE], st.session_state[_VIEW]
+    st.session_state[_PAYLOAD] = encode([machine.track()], [first], view, unit="iteration")
+
+
 @st.fragment
 def _play() -> None:
-    player(st.session_state[_PAYLOAD], key=_PLAYER, on_request=lambda: None, on_view=_remember_view)
+    # A browser that was on another page meanwhile asks for everything.
+    player(st.session_state[_PAYLOAD], key=_PLAYER, on_request=_send, on_view=_remember_view)
 
 
 def _remember_view() -> None:
     """Keep what is looked at, here and in the page's address; nothing is sent again."""
     seen = st.session_state[_PLAYER].view
-    view = View(int(seen["step"]), int(seen["chain"]), str(seen["curve"]))
     machine = st.session_state[_MACHINE]
-    st.session_state[_VIEW] = view
-    track = machine.track()
-    st.session_state[_PAYLOAD] = encode([track], [len(track.steps)], view, unit="iteration")
+    st.session_state[_VIEW] = View(int(seen["step"]), int(seen["chain"]), str(seen["curve"]))
+    _send(len(machine.steps))
     _write_address(machine)
 
 

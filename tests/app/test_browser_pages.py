@@ -57,6 +57,20 @@ def test_the_address_tells_all_after_a_visit_elsewhere(open_page: Callable[..., 
     assert pictures[0] == pictures[1]
 
 
+def test_the_time_machine_shows_its_pictures_after_a_visit_elsewhere(
+    open_page: Callable[..., Any],
+) -> None:
+    page = open_page("time-machine?run=the+example&n=4")
+    page.click("button.back")
+    page.wait_for_selector('output.counter[data-step="10"]')
+    page.wait_for_url(re.compile("at="))
+    picture = "canvas => canvas.toDataURL()"
+    before = page.locator("figure.many canvas").evaluate(picture)
+    _turn_to(page, "Learn", page.get_by_text("In the library"))
+    _turn_to(page, "Time machine", page.locator('output.counter[data-step="10"]'))
+    assert page.locator("figure.many canvas").evaluate(picture) == before
+
+
 def test_an_endless_number_in_the_address_is_passed_over(
     open_page: Callable[..., Any],
 ) -> None:

@@ -61,6 +61,21 @@ def test_both_sides_are_stopped_at_the_same_step(
     assert a.run.n_taken == b.run.n_taken < 500
     assert a.recipe.n_steps == a.run.n_taken
     assert f"Stopped after {a.run.n_taken} of 500 steps." in [info.value for info in page.info]
+    of_these, _ = page.session_state["compare.numbers"]
+    next(button for button in page.button if button.label == "Take all steps").click().run()
+    a, _ = _sides(page)
+    assert a.run.n_taken == 500
+    assert page.session_state["compare.numbers"][0] != of_these  # they are measured anew
+
+
+def test_a_limit_of_the_page_is_told(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.studies.chain_run.MAX_STEPS", 40)
+    page.query_params["K"] = "50"
+    a, _ = _sides(page)
+    assert a.run.n_taken == 40
+    told = [info.value for info in page.info]
+    assert "This page keeps 40 of the 50 steps; fewer chains may go further." in told
+    assert "Take all steps" not in [button.label for button in page.button]
 
 
 def test_the_numbers_come(page: AppTest) -> None:

@@ -61,6 +61,15 @@ def test_a_failure_is_one_sentence() -> None:
     assert job.begun.is_set()
 
 
+def test_any_failure_is_said() -> None:
+    def work(job: Job[int]) -> None:
+        import a_module_that_nobody_has  # noqa: F401
+
+    job = Jobs().start("a", work)
+    assert job.finished.wait(60)
+    assert job.error == "No module named 'a_module_that_nobody_has'"
+
+
 def test_what_has_ended_is_forgotten_and_what_runs_is_left_alone() -> None:
     jobs = Jobs(keep=2)
 

@@ -62,6 +62,28 @@ def test_a_long_run_of_sentences_ends_in_a_verdict_on_words(page: AppTest) -> No
     assert _lines(page) != lines
 
 
+def test_to_stop_a_run_stops_nobody_else_s(page_of: Callable[..., AppTest]) -> None:
+    ours, theirs = (page_of("long_run", model="digits", long="20000", n="4") for _ in range(2))
+    for each in (ours, theirs):
+        each.run()
+        assert not each.exception
+    ours.button(key="stop").click().run()
+    (_, stopped), (_, other) = (each.session_state["long_run.job"] for each in (ours, theirs))
+    assert stopped.finished.wait(60)
+    assert not other.cancelled.is_set()
+    other.cancelled.set()
+
+
+def test_one_chain_says_why_it_has_no_verdict(page_of: Callable[..., AppTest]) -> None:
+    page = page_of("long_run", model="digits", long="100", n="1")
+    page.run()
+    _, job = page.session_state["long_run.job"]
+    assert job.finished.wait(60)
+    page.run()
+    assert not page.exception
+    assert any(box.value.startswith("A verdict takes two chains") for box in page.info)
+
+
 def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
     page.query_params.update({"chain": "-3", "every": "1e9", "n": "x"})
     assert _lines(_judged(page))
