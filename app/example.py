@@ -136,7 +136,7 @@ def _upload(shape: tuple[int, ...]) -> Tensor | None:
                 f"{'in grey' if shape[0] == 1 else 'in colour'}."
             )
         except UnusablePicture as error:
-            st.error(str(error))
+            st.error(plain(str(error)))
     own = _own(shape)
     if own is None:
         st.info("Choose a picture: its centre square is fitted to the model.")

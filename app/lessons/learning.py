@@ -9,6 +9,7 @@ from app.figures import plane
 from app.figures.style import POSTERIOR, TILTED
 from app.lessons.controls import step_slider
 from app.lessons.lesson import Lesson
+from app.sidebar import plain
 from app.studies import toy, toy_learning
 from app.studies.toy import Field
 from app.studies.toy_learning import Learned
@@ -77,7 +78,7 @@ def draw() -> str:
         if job.running:
             st.progress(job.progress, "Learning from f = 0 while you watch")
         if job.error:
-            st.error(f"The updates stopped: {job.error}")
+            st.error(f"The updates stopped: {plain(job.error)}")
         if job.latest is not None and job.latest.updates:
             _show(job.latest, number, aggregate)
         if watched and not job.running:

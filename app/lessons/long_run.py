@@ -9,6 +9,7 @@ from app.figures import plane
 from app.figures.style import CHAINS, TILTED
 from app.lessons.controls import step_slider
 from app.lessons.lesson import Lesson
+from app.sidebar import plain
 from app.studies import toy, toy_chains
 from app.studies.toy_chains import LongChains
 from lebm import langevin
@@ -62,7 +63,7 @@ def draw() -> str:
         if job.running:
             st.progress(job.progress, f"{job.progress:.0%} of {toy_chains.LONG_STEPS:,} steps")
         if job.error:
-            st.error(f"The chain could not go on: {job.error}")
+            st.error(f"The chain could not go on: {plain(job.error)}")
         if job.latest is not None:
             _show(job.latest, step, adjusted)
         if watched and not job.running:

@@ -8,7 +8,7 @@ from app import cache, figures
 from app.exports import show_lines
 from app.jobs import Job
 from app.models import ModelEntry
-from app.sidebar import pick_model
+from app.sidebar import pick_model, plain
 from app.studies import lines, projection, tilt
 from app.studies.projection import Projection
 from app.studies.tilt import TILTS, TiltView
@@ -39,7 +39,7 @@ def page() -> None:
     running, view = job.running, job.latest  # in this order: what has ended has its last result
     _watch(job, running, view)
     if job.error:
-        st.error(f"The prior could not be annealed: {job.error}")
+        st.error(f"The prior could not be annealed: {plain(job.error)}")
     if view is not None:
         _show(view, entry, model)
 
@@ -164,4 +164,4 @@ def _watch_umap(job: Job[Projection]) -> None:
     with st.container():
         progress()
     if job.error:
-        st.error(f"UMAP could not be fitted: {job.error}")
+        st.error(f"UMAP could not be fitted: {plain(job.error)}")

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import address, figures
 from app.figures import Cloud
+from app.sidebar import plain
 from app.studies import tilt
 from app.studies.projection import Projection
 from app.studies.tilt import N_PARTICLES, TILTS, Exact, TiltView
@@ -155,7 +156,7 @@ def draw(scene: Scene, clouds: dict[str, Cloud], layers: Layers) -> None:
         on_select=partial(scene.circled.take, key) if scene.arrived else "ignore",
         selection_mode=("lasso", "box"),
     )
-    st.caption(f"{_says(scene)} {scene.view.note}")
+    st.caption(f"{_says(scene)} {plain(scene.view.note)}")
 
 
 def _contours(scene: Scene) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ import streamlit as st
 
 from app import figures, training
 from app.models import runs_folder
+from app.sidebar import plain
 from app.studies import preview
 from app.studies.options import Option, arguments, changed, field_docs, options, words
 from lebm import zoo
@@ -68,7 +69,7 @@ def _show_options(preset: str) -> None:
             config = changed(base, {option.path: _value(option, typed[option]) for option in typed})
             folder = runs / training.check_name(name or training.free_name(runs, preset))
         except (ValueError, RunError) as error:
-            st.error(str(error))
+            st.error(plain(str(error)))
             return
         _offer_start(folder, [preset, *arguments(base, config)])
 
@@ -80,7 +81,7 @@ def _offer_start(folder: Path, chosen: list[str]) -> None:
         try:
             training.start(folder.parent, folder.name, chosen)
         except RunError as error:
-            st.error(str(error))
+            st.error(plain(str(error)))
         else:
             st.session_state["train.open"] = folder.name
             st.rerun()

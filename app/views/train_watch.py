@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import cache, figures, training
+from app.sidebar import plain
 from app.studies import run_log
 from app.studies.run_log import Columns, Pace
 from app.training import EXAMPLE, Run
@@ -65,7 +66,7 @@ def _config(run: Run) -> TrainConfig | None:
         return RunDir(run.path).config()
     except RunError as error:
         if (run.path / "config.json").exists():
-            st.error(str(error))
+            st.error(plain(str(error)))
         return None
 
 
@@ -79,7 +80,7 @@ def _show_status(run: Run, pace: Pace) -> None:
     elif run.status == "stopping":
         st.progress(pace.share, f"Stopping at {at}: it finishes the iteration and saves.")
     elif run.status in ("diverged", "failed"):
-        st.error(run.sentence or "It failed; its log below says why.")
+        st.error(plain(run.sentence) or "It failed; its log below says why.")
     elif run.status == "interrupted":
         saved = RunDir(run.path).checkpoints()
         since = f"iteration {_step(saved[-1]):,}" if saved else "its beginning"
@@ -169,7 +170,7 @@ def _do(action: Callable[[], None]) -> None:
     try:
         action()
     except RunError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
     else:
         st.rerun()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.sidebar import plain
 from train.__main__ import _parse_arguments
 from train.config import TrainConfig
 from train.presets import PRESETS
@@ -116,6 +117,8 @@ def test_another_preset_brings_its_own_values(
         ("--prior-sampler.step-size", "-1", "prior_sampler: step_size must be above 0, not -1.0"),
         ("--optimizer.betas", "fast", "--optimizer.betas cannot be 'fast'"),
         ("name", "../up", "A run's name is made of"),
+        ("name", "![x](http://elsewhere/p.png)", "A run's name is made of"),
+        ("--optimizer.betas", "[x](http://elsewhere)", "--optimizer.betas cannot be '[x](http"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_cannot_be_started(
@@ -125,7 +128,8 @@ def test_what_cannot_be_is_one_sentence_and_cannot_be_started(
     widget = page.number_input if isinstance(value, int) else page.text_input
     widget(key=flag).set_value(value).run()
     assert not page.exception
-    assert page.error[0].value.startswith(said)
+    assert page.error[0].value.startswith(plain(said))
+    assert "](" not in page.error[0].value  # an address can neither fetch a picture nor link
     assert "start" not in [button.key for button in page.button]
 
 
@@ -200,7 +204,7 @@ def test_each_end_of_a_run_is_said_and_what_to_do(
     page.run()
     assert not page.exception
     boxes = [*page.info, *page.warning, *page.error]
-    assert boxes[0].value.startswith(said)
+    assert boxes[0].value.startswith(plain(said))
     assert {b.key for b in page.button} & {"stop", "resume", "rewind"} == {offered}
     if offered == "rewind":
         assert page.code[0].value.endswith("/mine --seed 1 --lr-scale 0.5")
