@@ -14,6 +14,7 @@ from app.studies.chain_run import ChainRun, ChainSettings, decode
 from app.studies.frame import LatentPlane, exact_density
 from lebm import langevin
 from lebm.checkpoint import ModelCard
+from lebm.density import total
 from lebm.model import LatentEBM
 from lebm.noise import ChainNoise
 
@@ -103,7 +104,7 @@ def restarts(run: ChainRun, step: int, x: Tensor, card: ModelCard) -> Restarts:
     latents, pictures = distances(z), distances(decoded)
     return Restarts(
         step=step,
-        neg_log_joint=-sum(values[step] for values in run.trajectory.terms.values()).numpy(),
+        neg_log_joint=-total(values[step] for values in run.trajectory.terms.values()).numpy(),
         mse=(decoded - _scaled(x)).square().mean(1).numpy(),
         examples=decode(model, z[None])[0],
         latent_distance=latents.numpy(),

@@ -59,7 +59,7 @@ def walk(
     report: Callable[[float], None] = lambda share: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Trajectory:
-    """The chains with every step, from p_0 noise.
+    """The chains with every step.
 
     Args:
         model: the model.
@@ -69,7 +69,7 @@ def walk(
         should_stop: asked now and then once there are steps; True ends the chains there.
     """
     noise, density = settings.noise(model), settings.density(model, x)
-    state, n_steps = langevin.init(density, noise.at(0)), settings.n_steps
+    state, n_steps = langevin.init(density, settings.start(model, x)), settings.n_steps
     chains = langevin.run(density, state, settings.sampler(min(steps.PIECE, n_steps)), noise=noise)
     while (taken := chains.state.step) < n_steps and not should_stop():
         piece = settings.sampler(min(steps.PIECE, n_steps - taken))

@@ -11,6 +11,7 @@ from app.jobs import Job
 from app.studies import posterior, sentence_chains
 from app.studies.chain_run import ChainSettings
 from lebm.checkpoint import ModelCard
+from lebm.density import total
 from lebm.model import LatentEBM
 from lebm.trajectory import Trajectory
 from lebm.vocabulary import lengths
@@ -24,6 +25,11 @@ def joint_terms(chains: Trajectory) -> dict[str, np.ndarray]:
         "energy −f(z)": chains.energy.numpy(),
         "½‖z‖²": chains.half_sq_norm.numpy(),
     }
+
+
+def neg_log_joint(chains: Trajectory) -> np.ndarray:
+    """-log p(x, z) up to log Z, `(T, n)`."""
+    return -total(chains.terms.values()).numpy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +111,12 @@ def restarts(
     z, prior = chains.z[-1], posterior.prior_samples(model, settings, card)
     said, by_prior = model.generate(z), model.generate(prior)
     apart, said_apart = posterior.distances(z), edits(said, said).float()
-    terms = joint_terms(chains)
-    base = 0.5 * z.shape[1] * np.log(2 * np.pi)
     return SentenceRestarts(
         step=int(chains.steps[-1]),
         sentences=model.config.text.vocabulary.decode(said),
         n_tokens=int(lengths(x)),
-        nll=terms["−log p(x|z)"][-1],
-        neg_log_joint=sum(values[-1] for values in terms.values()) + base,
+        nll=-chains.log_likelihood[-1].numpy(),
+        neg_log_joint=neg_log_joint(chains)[-1],
         edits=edits(said, x)[:, 0].numpy(),
         agreement=1 - share_differing(said, x)[:, 0].numpy(),
         norm=z.norm(dim=-1).numpy(),

@@ -10,7 +10,7 @@ import torch
 from app.player.payload import ARROWS
 from app.studies.frame import Frame
 from lebm import langevin
-from lebm.density import LIKELIHOOD, LogDensityFn
+from lebm.density import LIKELIHOOD, LogDensityFn, total
 from lebm.langevin import Kernel, LangevinConfig
 from lebm.noise import ChainNoise
 from lebm.trajectory import State, Trajectory
@@ -22,11 +22,11 @@ def curves(trajectory: Trajectory) -> dict[str, np.ndarray]:
     What belongs to a step is NaN in the first record, which no step led to.
     """
     t = trajectory
-    potential = t.energy + t.half_sq_norm
+    potential = -total(t.terms.values())
     values = {"energy": t.energy, "half_sq_norm": t.half_sq_norm}
     if LIKELIHOOD in t.terms:
         values["log_likelihood"] = t.log_likelihood
-        values["neg_log_joint"] = potential - t.log_likelihood
+        values["neg_log_joint"] = potential
     else:
         values["neg_log_prior"] = potential
     values |= {f"force_{name}": norm for name, norm in t.force_norms.items()}

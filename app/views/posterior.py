@@ -26,6 +26,7 @@ from app.studies.recipe import recipe_of
 from app.studies.steps import Runs, answer, take
 from app.views import sentence_posterior
 from app.views.own_sentence import pick_sentence
+from app.views.sentence_posterior import share
 from app.waiting import tell_stopped, wait_for
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
@@ -65,7 +66,7 @@ def page() -> None:
     if run is None:
         return
     _play()
-    tell_stopped(run.n_taken, min(settings.n_steps, run.limit), _RUN)
+    tell_stopped(run.n_taken, settings.n_steps, _RUN, limit=run.limit)
     _offer(entry, example)
     _show_restarts(run, _restarts(run, settings, example.x, card), example.x)
 
@@ -190,11 +191,11 @@ def _show_numbers(found: Restarts) -> None:
             "In nats: how much worse the worst restart explains x",
         ),
         "Latents apart": (
-            f"{found.latent_share:.2f} ×",
+            share(found.latent_share),
             "Mean distance between two restarts as a share of that between two prior samples",
         ),
         "Decoded apart": (
-            f"{found.example_share:.2f} ×",
+            share(found.example_share),
             "The same for g(z): near 0 all restarts show one example, near 1 they know nothing",
         ),
     }

@@ -80,11 +80,11 @@ def _show_numbers(model: LatentEBM, found: SentenceRestarts) -> None:
             "In nats, up to log Z: lower explains x better",
         ),
         "Latents apart": (
-            _share(found.latent_share),
+            share(found.latent_share),
             "Mean distance between two restarts as a share of that between two prior samples",
         ),
         "Sentences apart": (
-            _share(found.edit_share),
+            share(found.edit_share),
             "The same for word edits between what they say: near 0 all say one thing, near 1 they "
             "know nothing",
         ),
@@ -96,10 +96,9 @@ def _show_numbers(model: LatentEBM, found: SentenceRestarts) -> None:
         st.markdown(_in_words(found))
 
 
-def _share(value: float) -> str:
-    return (
-        "–" if np.isnan(value) else f"{value:.2f} ×"
-    )  # one restart alone, or a prior that says one thing
+def share(value: float) -> str:
+    """As it stands on screen; NaN of one restart alone, or of a prior that says one thing."""
+    return "–" if np.isnan(value) else f"{value:.2f} ×"
 
 
 def _in_words(found: SentenceRestarts) -> str:
@@ -158,7 +157,7 @@ def _follow(model: LatentEBM, chains: Trajectory, x: Tensor) -> None:
     chain, step, quantity = _choose_view(chains, list(terms))
     st.session_state.setdefault(_SHOWN, [])[:] = [step]
     _show_step(model, chains, terms, chain, step, x)
-    values = terms[quantity] if quantity in terms else sum(terms.values())
+    values = terms[quantity] if quantity in terms else sentence_posterior.neg_log_joint(chains)
     found = sentence_chains.stretches(
         sentence_chains.read(model, chains.z[:, chain]), values[:, chain]
     )
@@ -202,7 +201,8 @@ def _choose_view(chains: Trajectory, terms: list[str]) -> tuple[int, int, str]:
         [*terms, "−log p(x, z)"],
         key="term",
         bind="query-params",
-        help="What the chart shows, in nats. −log p(x, z) is the sum of the other three.",
+        help="What the chart shows, in nats. −log p(x, z) is the sum of the other three and "
+        "½d log 2π; log Z is left out.",
     )
     return int(chain), step, quantity
 

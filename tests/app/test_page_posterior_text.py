@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 from explorer import arrived
 from streamlit.testing.v1 import AppTest
 
+from app.studies import sentence_chains
+from app.studies.chain_run import ChainSettings
 from app.studies.export import Film, npz, sentences_csv
 from app.studies.own_sentence import MAX_TYPED
 from lebm import LatentEBM, archive, zoo
@@ -66,6 +69,16 @@ def test_it_opens_on_restarts_of_a_held_out_sentence(page: AppTest, model: Laten
     np.testing.assert_allclose(table["a word"], nll / 13, atol=1e-3)
     np.testing.assert_allclose(table["−log p(x, z)"], joint, atol=1e-3)
     assert list(table["says"]) == model.config.text.vocabulary.decode(model.generate(z))
+
+
+def test_chains_start_where_the_learned_sampler_says(model: LatentEBM) -> None:
+    torch.manual_seed(0)
+    learned = LatentEBM(replace(model.config, amortised=True)).requires_grad_(False)
+    settings = ChainSettings(3, 2, 0.01, 1.0, 0, learned_start=True)
+    x = _encoded(model, SENTENCE)
+    chains = sentence_chains.walk(learned, settings, x)
+    torch.testing.assert_close(chains.z[0], settings.start(learned, x))
+    assert not torch.allclose(chains.z[0], settings.noise(learned).at(0))
 
 
 def test_long_chains_are_stopped_on_the_way_and_keep_what_there_is(

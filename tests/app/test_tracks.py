@@ -53,10 +53,11 @@ def test_curves_of_prior_and_posterior_chains(build: Build) -> None:
         start = langevin.init(density, noise.at(0))
         trajectory, _ = walk(density, start, CONFIG, noise=noise, frame=PLANE)
         seen[name] = curves(trajectory)
-        log_density = torch.stack(list(trajectory.terms.values())).sum(0)
-        potential = seen[name]["neg_log_prior" if name == "prior" else "neg_log_joint"]
-        constant = potential + log_density.numpy()  # log of p_0's normaliser, the same everywhere
-        np.testing.assert_allclose(constant, -np.log(2 * np.pi), atol=1e-3)
+        key = "neg_log_prior" if name == "prior" else "neg_log_joint"
+        likelihood = trajectory.log_likelihood if name == "posterior" else torch.zeros(9, 3)
+        base = trajectory.half_sq_norm + np.log(2 * np.pi)  # −log N(z; 0, I) in the plane
+        whole = trajectory.energy + base - likelihood
+        np.testing.assert_allclose(seen[name][key], whole.numpy(), atol=1e-3)
         for key in ("drift", "diffusion", "displacement"):
             assert np.isnan(seen[name][key][0]).all()
             assert (seen[name][key][1:] > 0).all()
