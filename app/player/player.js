@@ -65,9 +65,12 @@ class Player {
     this.buttons.play.addEventListener("click", () => this.togglePlay());
     this.slider.addEventListener("input", () => this.goTo(Number(this.slider.value)));
     this.section.addEventListener("keydown", (event) => this.onKey(event));
-    this.section.addEventListener("pointerleave", () => {
-      if (this.committing) this.commitSoon(LEAVE);
-    });
+    for (const leaving of ["pointerleave", "focusout"]) {
+      // What a person turns to next, such as a button that forks, is to know what is shown.
+      this.section.addEventListener(leaving, () => {
+        if (this.committing || this.playing) this.commitSoon(LEAVE);
+      });
+    }
     this.resizes = new ResizeObserver(() => this.redraw());
   }
 
@@ -233,7 +236,7 @@ class Player {
 
   // What was said before is not said again.
   commitNow() {
-    if (!this.committing || this.playing) return;
+    if (!this.committing) return;
     clearTimeout(this.committing);
     this.committing = null;
     this.say({ step: this.position, chain: this.chain, curve: this.curve });
@@ -324,6 +327,6 @@ class Player {
     if (count > 0) return `Stopped: ${failures.join("; ")}.`;
     if (this.wanted >= last + FAR) return `Taking steps up to ${this.wanted} …`;
     if (!this.grows || position < limit) return "";
-    return `This page keeps ${limit} steps; take fewer chains to go further.`;
+    return `This page keeps ${limit} steps; fewer chains may go further.`;
   }
 }

@@ -84,7 +84,7 @@ class ChainRun:
     """A chain as far as it was stepped.
 
     Attributes:
-        root: digest of the model and the settings at the start.
+        root: digest of the model and the settings at the start; a fork's names the chain it left.
         model: the model.
         plane: where its latents are drawn.
         segments: the settings, by the step from which on they hold; the last hold now.
@@ -196,13 +196,16 @@ class ChainRun:
             examples=self.examples[: step + 1],
         )._take(0)
 
-    def leaves(self, step: int, settings: ChainSettings) -> bool:
-        """Whether this is a fork that was made at that step, with those settings."""
-        return self.segments[-1].start == step and self.settings == settings
+    def leaves(self, other: ChainRun, step: int, settings: ChainSettings) -> bool:
+        """Whether this is the fork that left the other after that step, with those settings."""
+        return self.root == other._fork_root(step) and self.settings == settings
 
     def fork(self, step: int, settings: ChainSettings) -> ChainRun:
-        """Another chain, which leaves this one after `step` under other settings."""
-        return self.cut(step).change(settings)
+        """Another chain, which leaves this one after `step` under these settings."""
+        return replace(self.cut(step).change(settings), root=self._fork_root(step))
+
+    def _fork_root(self, step: int) -> str:
+        return f"{self.id} forked at {step}"
 
     def track(self, title: str = "") -> Track:
         """The chain as the player shows it."""

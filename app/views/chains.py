@@ -69,7 +69,7 @@ def page() -> None:
     _prepare((main,) if fork is None else (main, fork))
     _tell_history(main)
     _play()
-    tell_stopped(main.n_taken, min(settings.n_steps, main.limit), _ROOT, _RUNS)
+    tell_stopped(main.n_taken, settings.n_steps, _ROOT, _RUNS, limit=main.limit)
     _offer(entry, len(st.session_state[_RUNS]))
     _show_card(card)
 
@@ -151,7 +151,7 @@ def _fork_run(main: ChainRun, card: ModelCard) -> ChainRun | None:
         settings = _fork_settings(main.settings, card)
         st.button("Drop the fork", on_click=_drop_fork)
     known = st.session_state.get(_RUNS, ())
-    if len(known) == 2 and known[0].id == main.id and known[1].leaves(at, settings):
+    if len(known) == 2 and known[1].leaves(main, at, settings):
         return known[1]
 
     def work(job: Job[Runs]) -> None:
@@ -264,8 +264,9 @@ def _play() -> None:
 def _answer() -> None:
     """Take steps that the browser asks for and send what it lacks."""
     request = st.session_state[_PLAYER].request
-    st.session_state[_RUNS] = answer(st.session_state[_RUNS], int(request["to"]))
-    _send([int(n) for n in request["have"]])
+    runs = st.session_state[_RUNS] = answer(st.session_state[_RUNS], int(request["to"]))
+    have = [int(n) for n in request["have"]]
+    _send(have if len(have) == len(runs) else [0] * len(runs))  # a fork came or went meanwhile
 
 
 def _remember_view() -> None:

@@ -143,11 +143,14 @@ def test_a_fork_shares_the_past_and_nothing_else(build: Build) -> None:
     assert fork.n_taken == 6
     fork = fork.advance(run.n_taken)
     assert fork.n_taken == run.n_taken == 10
-    assert fork.leaves(6, replace(SETTINGS, seed=4))
+    assert fork.leaves(run, 6, replace(SETTINGS, seed=4))
+    assert not fork.leaves(run, 5, replace(SETTINGS, seed=4))
     assert torch.equal(fork.trajectory.z[:7], run.trajectory.z[:7])
     assert not torch.isclose(fork.trajectory.z[7:], run.trajectory.z[7:]).any(-1).any()
     twin = run.fork(6, SETTINGS).advance(10)
     assert torch.equal(twin.trajectory.z, run.trajectory.z)
+    assert twin.id != run.id  # so that the player keeps the two apart
+    assert twin.leaves(run, 6, SETTINGS)
 
 
 def test_a_chain_that_was_stopped_stays_so_only_where_it_was(build: Build) -> None:
