@@ -104,7 +104,8 @@ def _add_histograms(
 ) -> None:
     """Bars of both kinds over the same bins; one of several rows leaves the legend to its marks."""
     middle, inside = (edges[1:] + edges[:-1]) / 2, np.clip(values, edges[0], edges[-1])
-    for name, kind, color in (("normal", ~is_anomaly, NORMAL), ("anomalies", is_anomaly, ANOMALY)):
+    kinds = (("normal", ~is_anomaly, NORMAL, ""), ("anomalies", is_anomaly, ANOMALY, "/"))
+    for name, kind, color, pattern in kinds:  # the two colours are equally light
         counts, _ = np.histogram(inside[kind], edges)
         figure.add_bar(
             x=middle,
@@ -113,7 +114,12 @@ def _add_histograms(
             name=name,
             legendgroup=name,
             showlegend=not where,
-            marker={"color": color, "opacity": 0.65, "line": {"width": 0}},
+            marker={
+                "color": color,
+                "opacity": 0.65,
+                "line": {"width": 0},
+                "pattern": {"shape": pattern, "size": 4, "fillmode": "replace"},
+            },
             hovertemplate="%{x:.4g}: %{y:.1%}<extra>" + name + "</extra>",
             **where,
         )
@@ -140,7 +146,7 @@ def gallery(
     frames = [  # set all at once: each that is added makes the next slower
         {
             "type": "rect",
-            "line": {"color": ANOMALY if odd else NORMAL, "width": 3},
+            "line": {"color": ANOMALY, "width": 3} if odd else {"color": NORMAL, "dash": "dot"},
             **{"x0": a - 0.46, "x1": a + 0.46, "y0": b - 0.46, "y1": b + 0.46},
         }
         for a, b, odd in zip(x, y, is_anomaly, strict=True)

@@ -156,4 +156,5 @@ def log_partition_curve(
         name="log Z(λ)",
     )
     figure.add_vline(x=here, line_dash="dash", line_color=DATA)
-    return titled(figure, "log Z(λ) = log E[exp λ f(z)] under p₀", "tilt λ", "log Z, nats")
+    title = "log Z(λ) = log E[exp λ f(z)] under p₀, 95 % intervals"
+    return titled(figure, title, "tilt λ", "log Z, nats")

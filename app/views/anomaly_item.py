@@ -124,7 +124,9 @@ def _show_ends(shown: Shown, tests: Tensor) -> None:
             on_select=partial(_choose, key),
             selection_mode="points",
         )
-    st.caption("Pink frames: anomalies. Grey frames: normal examples. Click one to take it apart.")
+    st.caption(
+        "Pink frames: anomalies. Dotted grey frames: normal examples. Click one to take it apart."
+    )
 
 
 def _choose(key: str) -> None:
