@@ -8,13 +8,12 @@ const areas = new WeakMap();
 export default function (component) {
   const { parentElement, data } = component;
   let area = areas.get(parentElement);
-  if (!area) {
+  if (!area?.standsIn(parentElement)) { // Streamlit may mount it again on the same elements
     area = new Area(parentElement);
     areas.set(parentElement, area);
   }
   area.send = (picture) => component.setStateValue("picture", picture);
   area.receive(data);
-  return () => areas.delete(parentElement);
 }
 
 class Area {
@@ -40,6 +39,11 @@ class Area {
     });
     this.undoButton.addEventListener("click", () => this.undo());
     find("button.clear").addEventListener("click", () => this.clear());
+  }
+
+  // Whether what it draws on is still there.
+  standsIn(root) {
+    return root.contains(this.section);
   }
 
   receive({ side, channels, picture }) {
