@@ -151,15 +151,20 @@ def stop(run: Run) -> None:
     """Ask the run's process to save and stop; asking again does nothing.
 
     Raises:
-        RunError: if it runs on another machine.
+        RunError: if it runs on another machine, or is another user's.
     """
     owner = run_lock.owner(run.path)
     if owner is None or (run.path, owner) in _asked:
         return
     if not owner.here:
         raise RunError(f"{run.path} is trained on {owner.host}: stop it there.")
+    try:
+        os.kill(owner.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return  # it has ended by itself
+    except PermissionError as error:
+        raise RunError(f"{run.path} is trained by another user: only they can stop it.") from error
     _asked.add((run.path, owner))
-    os.kill(owner.pid, signal.SIGTERM)
 
 
 def with_out(arguments: Sequence[str], folder: Path) -> list[str]:
