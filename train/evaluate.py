@@ -23,7 +23,7 @@ import tyro
 from torch import Tensor
 
 from train import cards, data, evaluation, features, ranks, records, seeds, text_metrics
-from train.frechet import frechet_distance
+from train.frechet import Frechet
 from train.methods.inference import LangevinInference
 from train.pictures import quantise
 from train.run_dir import RunDir, RunError
@@ -133,7 +133,10 @@ def run(options: Options) -> str:
         (str(t.run.path), seeds.settings_of(t.config), t.config.seed) for t in trainers
     )
     extractor = features.load_or_go_without(options.features)
-    found += [_measure(trainer, options, extractor) for trainer in trainers]
+    real: dict[int, Frechet] = {}
+    for i, trainer in enumerate(trainers, 1):
+        print(f"measuring {trainer.run.path}, {i} of {len(trainers)}", file=sys.stderr)
+        found.append(_measure(trainer, options, extractor, real))
     groups = seeds.together(found)
     if options.json is not None and ranks.first():
         here = trainers[0] if trainers else None
@@ -161,8 +164,13 @@ def _open(path: Path, load: Callable[..., data.Dataset]) -> Trainer:
     return trainer
 
 
-def _measure(trainer: Trainer, options: Options, extractor: features.Features | None) -> Measured:
-    """Reconstruction, samples and their cost, of one run."""
+def _measure(
+    trainer: Trainer,
+    options: Options,
+    extractor: features.Features | None,
+    real: dict[int, Frechet],
+) -> Measured:
+    """Reconstruction, samples and their cost, of one run; for `real` see `_distance`."""
     n_test = len(trainer.dataset.test[: options.test_examples or None])
     n_samples = min(options.samples, len(trainer.dataset.train))
     if trainer.dataset.vocabulary is not None:
@@ -180,7 +188,7 @@ def _measure(trainer: Trainer, options: Options, extractor: features.Features | 
         if extractor is None or trainer.dataset.train.dtype != torch.uint8:
             n_samples = 0
         else:
-            values |= _distance(trainer, n_samples, options.seed, extractor)
+            values |= _distance(trainer, n_samples, options.seed, extractor, real)
     return Measured(
         run=str(trainer.run.path),
         data=trainer.dataset.name,
@@ -209,14 +217,23 @@ def _reconstruction(trainer: Trainer, options: Options) -> dict[str, float]:
 
 
 def _distance(
-    trainer: Trainer, n: int, seed: int, extractor: features.Features
+    trainer: Trainer,
+    n: int,
+    seed: int,
+    extractor: features.Features,
+    real: dict[int, Frechet],
 ) -> dict[str, float]:
-    """The Fréchet distance of n samples to n training images."""
-    mine, device = trainer.ranks.turns, trainer.fabric.device
-    real = trainer.dataset.train[:n].split(_BATCH)[mine]
+    """The Fréchet distance of n samples to n training images.
+
+    Runs that learned from the same data set in memory are compared with the same images: `real`
+    keeps their features by the data set's identity.
+    """
+    mine, device, dataset = trainer.ranks.turns, trainer.fabric.device, trainer.dataset
+    if id(dataset) not in real:
+        images = dataset.train[:n].split(_BATCH)[mine]
+        real[id(dataset)] = Frechet(images, extractor.network.to(device), device)
     fake = map(quantise, _samples(trainer, n, seed, mine))
-    network = extractor.network.to(device)
-    return {extractor.label: frechet_distance(real, fake, network, device)}
+    return {extractor.label: real[id(dataset)].distance(fake)}
 
 
 def _mse(trainer: Trainer, reconstruct: evaluation.Reconstruct, test: Tensor, seed: int) -> float:

@@ -26,7 +26,7 @@ from train import data, evaluation
 from train.config import Precision as PrecisionName
 from train.config import TrainConfig
 from train.data import Dataset
-from train.frechet import frechet_distance
+from train.frechet import Frechet
 from train.pictures import quantise
 from train.presets import PRESETS
 from train.run_dir import RunDir
@@ -156,7 +156,7 @@ def _judged(trainer: Trainer) -> tuple[float, float]:
     z = trainer.model.prior.sample_base(len(dataset.train), generator=rng)
     fake = quantise(trainer.model.generate(method.sample_prior(z, generator=rng)))
     pixels = _Pixels(math.prod(dataset.data_shape))
-    return mse, frechet_distance([dataset.train], [fake], pixels, device)
+    return mse, Frechet([dataset.train], pixels, device).distance([fake])
 
 
 class _Pixels(nn.Module):

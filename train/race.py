@@ -23,7 +23,7 @@ from lebm.langevin import LangevinConfig
 from train import cards, data, evaluation, features, records, run_lock
 from train.config import AmortisedConfig, TrainConfig
 from train.divergence import DivergedRun
-from train.frechet import frechet_distance
+from train.frechet import Frechet
 from train.pictures import quantise
 from train.presets import PRESETS
 from train.race_record import Point, Race, save, table
@@ -231,7 +231,7 @@ def _measure(trainer: Trainer, options: Options, extractor: features.Features | 
     if extractor is not None:
         real = dataset.train[: options.samples].split(_BATCH)
         fake = _samples(trainer, [len(batch) for batch in real], options.seed)
-        distance = frechet_distance(real, fake, extractor.network.to(device), device)
+        distance = Frechet(real, extractor.network.to(device), device).distance(fake)
     return Point(
         minutes=round(trainer.seconds / 60, 3),
         iterations=trainer.step,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from train.frechet import frechet_distance
+from train.frechet import Frechet
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def rows(mean: list[float], factor: Tensor, seed: int) -> Tensor:
 
 
 def distance(a: Tensor, b: Tensor, batch: int = 200) -> float:
-    return frechet_distance(a.split(batch), b.split(batch), Identity(), CPU)
+    return Frechet(a.split(batch), Identity(), CPU).distance(b.split(batch))
 
 
 def test_gaussians_along_the_axes_have_the_distance_of_means_and_deviations():
@@ -47,3 +47,19 @@ def test_a_set_is_at_no_distance_from_itself_and_batches_do_not_matter():
     x, y = rows([0, 1, 2], torch.eye(3).double(), 0), rows([3, 1, 2], torch.eye(3).double(), 1)
     assert distance(x, x) == pytest.approx(0, abs=1e-9)
     assert distance(x, y, batch=7) == pytest.approx(9, rel=1e-9)
+
+
+def test_real_images_are_kept_from_one_set_of_samples_to_the_next():
+    seen = []
+
+    class Counting(Identity):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(len(x))
+            return x
+
+    eye = torch.eye(3).double()
+    real, *sets = (rows([mean, 0, 0], eye, mean) for mean in (0, 1, 2, 1))
+    frechet = Frechet([real], Counting(), CPU)
+    found = [frechet.distance([fake]) for fake in sets]
+    assert found == pytest.approx([1, 4, 1], rel=1e-9)
+    assert sum(seen) == 200 + 3 * 200
