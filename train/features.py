@@ -39,6 +39,11 @@ _UNREADABLE = (
 )
 
 
+#: Images that EfficientNet-Lite0 takes together, so that what lies between its layers stays in a
+#: processor's caches: with channels last, three times as fast as 250 images at once.
+_AT_ONCE = 16
+
+
 class FeaturesUnavailable(Exception):
     """A feature extractor cannot be had; the message says what to do."""
 
@@ -256,8 +261,12 @@ class EfficientNetLite0(nn.Module):
         self._fc = nn.Linear(1280, 1000)  # of the classifier; its weights are in the file
 
     def forward(self, images: Tensor) -> Tensor:
+        return torch.cat([self._few(part) for part in images.split(_AT_ONCE)])
+
+    def _few(self, images: Tensor) -> Tensor:
         colour = images.float().expand(-1, 3, -1, -1)
         x = (_resized(colour, 128) - 127) / 128
+        x = x.contiguous(memory_format=torch.channels_last)
         x = self._blocks(F.relu6(self._bn0(self._conv_stem(x))))
         return F.relu6(self._bn1(self._conv_head(x))).mean((2, 3))
 
