@@ -17,7 +17,7 @@ from lebm import langevin
 from lebm.model import LatentEBM
 from lebm.trajectory import Trajectory
 from lebm.vocabulary import END
-from lebm.word_edits import share_differing
+from lebm.word_edits import share_differing, share_differing_in_pairs
 
 _BATCH = 512  # latents decoded at a time
 
@@ -131,7 +131,7 @@ def words_apart(a: Sequence[str], b: Sequence[str]) -> np.ndarray:
     rows = [
         [[*map(numbers.__getitem__, s), *[END] * (length - len(s))] for s in side] for side in sides
     ]
-    return share_differing(*map(torch.tensor, rows)).diagonal().numpy()
+    return share_differing_in_pairs(*map(torch.tensor, rows)).numpy()
 
 
 def words_shared(model: LatentEBM, said: str, others: Sequence[str]) -> np.ndarray:
