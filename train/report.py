@@ -143,11 +143,8 @@ def _evaluated(record: Record) -> str:
 
 
 def _published(data: str, method: str) -> dict[str, str]:
-    """The paper's numbers for a method on these data: column -> cell.
-
-    Beside JPEG copies stand those of the data that were copied.
-    """
-    of_images = _TABLE_1.get(data.removesuffix("_jpeg"), {}).get(method, (None, None))
+    """The paper's numbers for a method on this data: column -> cell."""
+    of_images = _TABLE_1.get(data, {}).get(method, (None, None))
     of_text = _TABLE_2.get(data, {}).get(method, (None, None, None))
     values = dict(zip(_PUBLISHED, (*of_images, *of_text), strict=True))
     return {f"{name} (published)": f"{v:g}" for name, v in values.items() if v is not None}
