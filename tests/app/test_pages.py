@@ -126,7 +126,7 @@ def test_a_fork_is_made_changed_and_dropped(app: AppTest) -> None:
     _run(app.run())
     next(button for button in app.button if button.label == "Fork here").click()
     main, fork = _run(app.run()) and app.session_state["chains.runs"]
-    assert fork.leaves(20, replace(main.settings, seed=1))
+    assert fork.leaves(main, 20, replace(main.settings, seed=1))
     app.sidebar.slider(key="fT").set_value(0.3)
     _run(app.run())
     assert app.session_state["chains.runs"][1].settings.temperature == 0.3
