@@ -21,6 +21,7 @@ _SHARED = {  # page -> its controls whose values go along
     "time_machine": _PRIOR,
 }
 _ALL = {key for keys in _SHARED.values() for key in keys}
+_OWN = ("run",)  # a control of several pages, each of which comes back to its own value
 
 
 def bring(page: str) -> None:
@@ -38,8 +39,10 @@ def bring(page: str) -> None:
     if state.pop(_TURNED, False):
         kept, said = state.get(_KEPT, {}), st.query_params.to_dict()
         mine = _SHARED.get(page, ())
+        of_page = {key: kept[f"{page}.{key}"] for key in _OWN if f"{page}.{key}" in kept}
         own = {key: text for key, text in said.items() if key in mine or key not in _ALL}
-        brought = {key: kept[key] for key in mine if key in kept and key not in own}
+        known = {key: kept[key] for key in mine if key in kept} | of_page
+        brought = {key: value for key, value in known.items() if key not in own}
         for key, value in brought.items():
             state[key] = value
         st.query_params.from_dict(own | {key: str(value) for key, value in brought.items()})
@@ -48,7 +51,9 @@ def bring(page: str) -> None:
 def keep(page: str) -> None:
     """Remember what is set now."""
     state = st.session_state
-    remember({key: state[key] for key in _SHARED.get(page, ()) if key in state})
+    shared = {key: state[key] for key in _SHARED.get(page, ()) if key in state}
+    own = {f"{page}.{key}": state[key] for key in _OWN if state.get(key) is not None}
+    remember(shared | own)
 
 
 def remember(values: dict[str, object]) -> None:

@@ -65,12 +65,9 @@ class Player {
     this.buttons.play.addEventListener("click", () => this.togglePlay());
     this.slider.addEventListener("input", () => this.goTo(Number(this.slider.value)));
     this.section.addEventListener("keydown", (event) => this.onKey(event));
-    for (const leaving of ["pointerleave", "focusout"]) {
-      // What a person turns to next, such as a button that forks, is to know what is shown.
-      this.section.addEventListener(leaving, () => {
-        if (this.committing || this.playing) this.commitSoon(LEAVE);
-      });
-    }
+    this.section.addEventListener("pointerleave", () => {
+      if (this.committing) this.commitSoon(LEAVE);
+    });
     this.resizes = new ResizeObserver(() => this.redraw());
   }
 
@@ -236,7 +233,7 @@ class Player {
 
   // What was said before is not said again.
   commitNow() {
-    if (!this.committing) return;
+    if (!this.committing || this.playing) return;
     clearTimeout(this.committing);
     this.committing = null;
     this.say({ step: this.position, chain: this.chain, curve: this.curve });

@@ -220,22 +220,6 @@ def test_another_curve_is_drawn_and_remembered(open_page: Callable[..., Any]) ->
     assert _pixels(again, "curves") == _pixels(page, "curves")
 
 
-def test_a_fork_leaves_at_the_step_that_is_shown_while_the_chains_play(
-    open_page: Callable[..., Any],
-) -> None:
-    page = open_page("?model=digits&n=4&K=400")
-    page.click("button.start")
-    page.wait_for_url(re.compile("step=0"))
-    page.select_option(".speed select", "5")
-    page.click("button.play")
-    _wait_in_player(page, "Number(shown()) >= 3")
-    fork = page.get_by_role("button", name="Fork here")
-    fork.hover()  # on the way to the button the pointer leaves the player
-    page.wait_for_url(re.compile(r"step=[1-9]"))
-    fork.click()
-    page.get_by_text(re.compile("Fork at step [1-9]")).wait_for()
-
-
 def test_a_fork_runs_beside_the_original(open_page: Callable[..., Any]) -> None:
     page = open_page("?model=digits&n=16")
     _wait_step(page, 60)

@@ -86,6 +86,17 @@ def test_a_model_chosen_where_no_chain_is_set_brings_its_own_steps(app: AppTest)
     assert (side.number_input(key="K").value, side.number_input(key="s").value) == (80, 0.03)
 
 
+def test_each_page_comes_back_to_the_run_it_showed(
+    app: AppTest, save_run: Callable[..., Path]
+) -> None:
+    for name in ("first", "second"):
+        save_run(name)
+    shown = _turn_to(app, "time_machine", run="first")
+    elsewhere = _turn_to(shown, "compare")
+    assert _turn_to(elsewhere, "time_machine").selectbox(key="run").value == "first"
+    assert _turn_to(elsewhere, "train").selectbox(key="run").value == "a new run"
+
+
 def test_a_model_that_is_gone_is_not_asked_for(app: AppTest) -> None:
     app.session_state["carry.kept"] |= {"model": "runs/deleted"}
     assert _turn_to(app, "compare").sidebar.selectbox(key="model").value == "mnist"
