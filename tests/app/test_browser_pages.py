@@ -63,7 +63,7 @@ def test_the_time_machine_shows_its_pictures_after_a_visit_elsewhere(
     page = open_page("time-machine?run=the+example&n=4")
     page.click("button.back")
     page.wait_for_selector('output.counter[data-step="10"]')
-    page.wait_for_url(re.compile("at="))
+    page.wait_for_url(re.compile("at=2200"))
     picture = "canvas => canvas.toDataURL()"
     before = page.locator("figure.many canvas").evaluate(picture)
     _turn_to(page, "Learn", page.get_by_text("In the library"))
