@@ -211,7 +211,8 @@ def _reconstruction(trainer: Trainer, options: Options) -> dict[str, float]:
     test = trainer.dataset.test[: options.test_examples or None]
     values = {"test MSE": _mse(trainer, trainer.method.reconstruct, test, options.seed)}
     if not isinstance(trainer.method, LangevinInference):
-        by_chain = evaluation.by_langevin(trainer.model, trainer.config.reconstruction)
+        chain = trainer.method.reconstruction_sampler()
+        by_chain = evaluation.by_langevin(trainer.model, chain)
         values["test MSE, by Langevin"] = _mse(trainer, by_chain, test, options.seed)
     return values
 

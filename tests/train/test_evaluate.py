@@ -202,6 +202,20 @@ def test_mse_follows_the_method_s_own_inference(train, images):
     assert row["test MSE"] != row["test MSE, by Langevin"]
 
 
+def test_chains_are_those_that_the_method_recommends(train, images):
+    """A 2sVAE whose σ has fallen needs shorter steps than its run's settings say."""
+    run = train("a", method="2svae")
+    trainer = evaluate._open(run, data.load)
+    trainer.method.memory["noise_variance"] *= 0.01
+    trainer.method.prepare_model()
+    found = evaluate._reconstruction(trainer, Options((run,), features="none"))
+    chain = trainer.method.reconstruction_sampler()
+    assert chain.step_size < trainer.config.reconstruction.step_size
+    by_chain = evaluation.by_langevin(trainer.model, chain)
+    expected = evaluate._mse(trainer, by_chain, images.test, seed=0)
+    assert found["test MSE, by Langevin"] == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lebm.encoders import encode_gaussian, gaussian_kl
 from lebm.hierarchy import HierarchicalGenerator, SkipMLP
+from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
 from train.config import TrainConfig
 from train.methods.base import grad_norm, latent_metrics
@@ -136,3 +137,12 @@ class TwoStageVAE(Autoencoder):
         noise_std = max(float(self.memory["noise_variance"].sqrt()), 1e-6)
         self.model.noise_std = noise_std
         self.model.config = replace(self.model.config, noise_std=noise_std)
+
+    def reconstruction_sampler(self) -> LangevinConfig:
+        """The run's chain, with a step that shrinks with the σ² that has been learned.
+
+        So does the posterior; the step that suits the run's σ would leave it.
+        """
+        chain, given = self.config.reconstruction, self.config.model.noise_std
+        shrunk = min(1.0, (self.model.noise_std / given) ** 2)
+        return replace(chain, step_size=chain.step_size * shrunk)

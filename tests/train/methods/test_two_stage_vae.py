@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -52,6 +54,32 @@ def test_sigma_goes_to_the_root_of_the_squared_error(make_method, images):
     method.prepare_model()
     assert method.model.noise_std == pytest.approx(expected, rel=1e-6)
     assert method.model.config.noise_std == method.model.noise_std
+
+
+def test_posterior_chains_step_as_far_as_the_learned_sigma_allows(make_method, images):
+    """At a tenth of the run's σ the run's own step leaves the posterior; this one does not."""
+    method = make_method("2svae", images)
+    given = method.config.reconstruction
+    assert method.reconstruction_sampler() == given
+    method.memory["noise_variance"] *= 0.01
+    method.prepare_model()
+    chain = method.reconstruction_sampler()
+    assert chain == replace(given, step_size=chain.step_size)
+    assert chain.step_size == pytest.approx(given.step_size / 100)
+    x = to_model_range(images.train[ROWS])
+    given, chain = (replace(c, n_steps=200) for c in (given, chain))
+    norms = [
+        method.model.infer(x, c, generator=torch.Generator().manual_seed(0)).norm(dim=-1).max()
+        for c in (chain, given)
+    ]
+    assert norms[0] < 3 * method.model.config.latent_dim**0.5 < norms[1]
+
+
+def test_a_sigma_that_grew_leaves_the_step_as_it_is(make_method, images):
+    method = make_method("2svae", images)
+    method.memory["noise_variance"] *= 4
+    method.prepare_model()
+    assert method.reconstruction_sampler() == method.config.reconstruction
 
 
 def test_the_model_draws_u_then_z_then_x(make_method, images, rng):
