@@ -279,12 +279,15 @@ def _samples(trainer: Trainer, n: int, seed: int, batches: slice = slice(None)) 
 
 def _cost(trainer: Trainer, seed: int) -> dict[str, float]:
     """What 1,000 samples take, and how many gradients in z each of them."""
-    list(_samples(trainer, _BATCH, seed))  # what is only done once does not count
-    started = time.perf_counter()
-    list(_samples(trainer, 1000, seed))
-    if trainer.fabric.device.type == "cuda":
-        torch.cuda.synchronize()
-    seconds = time.perf_counter() - started
+    def drawn(n: int) -> float:
+        started = time.perf_counter()
+        list(_samples(trainer, n, seed))
+        if trainer.fabric.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - started
+
+    drawn(_BATCH)  # what is only done once does not count
+    seconds = drawn(1000)
     gradients = float(trainer.method.prior_gradients)
     return {"seconds per 1,000 samples": seconds, "gradients per sample": gradients}
 
