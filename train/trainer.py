@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ExponentialLR
@@ -67,7 +68,7 @@ class Trainer:
         self.fabric = connect(config.accelerator, config.precision)
         torch.manual_seed(config.seed)  # the weights' initial values; nothing else draws from it
         self.rng = SharedGenerator(self.fabric.device)
-        self.rng.manual_seed(config.seed)
+        self.rng.manual_seed(_noise_seed(config.seed))
         self.method = METHODS[config.method](config, dataset.train, self.fabric, generator=self.rng)
         if dataset.anomalies is not None:
             self.method.expect_scoring(len(scores.examples(dataset)))
@@ -345,3 +346,8 @@ class Trainer:
             decay = self.config.optimizer.lr_decay**scheduler.last_epoch
             for group, rate in zip(scheduler.optimizer.param_groups, own, strict=True):
                 group |= {"initial_lr": rate, "lr": rate * decay}
+
+
+def _noise_seed(seed: int) -> int:
+    """The seed of all noise: at the run's own, the stream is the one that weights are made of."""
+    return int(np.random.default_rng([seed, 0, 2]).integers(2**63))

@@ -71,6 +71,18 @@ def test_the_rate_of_learning_counts_no_evaluation(
     assert all(progress.rate > 1 for progress in told)  # 0.01 with the hundred seconds of saving
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_noise_is_not_drawn_from_the_stream_that_weights_were(
+    start, make_config, points, tmp_path, seed
+):
+    """Else the first remembered chains are a function of f's first weights."""
+    config = make_config(seed=seed, posterior_chains="persistent")
+    trainer = start(config, points, tmp_path / "run")
+    known = trainer.method.memory["memory"]
+    torch.manual_seed(seed)
+    assert torch.isin(known, torch.randn(10_000)).float().mean() < 0.05  # a few may coincide
+
+
 def test_the_last_checkpoint_is_the_model_with_its_card(start, make_config, points, tmp_path):
     trainer = start(make_config(), points, tmp_path / "run")
     trainer.fit()

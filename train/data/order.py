@@ -17,7 +17,7 @@ def epoch_order(dataset: Dataset, batch_size: int, *, seed: int, epoch: int) -> 
 
     Sentences of a batch are about equally long.
     """
-    rng = np.random.default_rng([seed, epoch])
+    rng = np.random.default_rng([seed, epoch, 3])  # [seed, 0] is the stream of the seed alone
     rows = rng.permutation(len(dataset.train))
     if dataset.vocabulary is not None:
         rows = bucketed(rows, lengths(dataset.train).numpy(), batch_size, rng=rng)
