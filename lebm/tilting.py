@@ -1,8 +1,8 @@
 """The path from p_0 to the tilted prior, p_λ ∝ exp(λ f_α) p_0, and its partition function.
 
 Annealed importance sampling with resampling walks particles from λ = 0, where p_0 is sampled
-exactly, upwards. Its estimate of Z(λ) is unbiased; independent groups of particles give its
-error.
+exactly, upwards. Its estimate of Z(λ) would be unbiased, were the step size not tuned on the
+particles that it moves; groups of particles that are weighed apart give its error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lebm.langevin import LangevinConfig
 from lebm.prior import TiltedPrior
 
 _TARGET_ACCEPTANCE = 0.6
-_GROUPS = 8  # independent estimates, from which the error is taken
+_GROUPS = 8  # estimates of their own, from which the error is taken
 
 
 @dataclass(frozen=True, slots=True)

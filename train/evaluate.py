@@ -279,6 +279,7 @@ def _samples(trainer: Trainer, n: int, seed: int, batches: slice = slice(None)) 
 
 def _cost(trainer: Trainer, seed: int) -> dict[str, float]:
     """What 1,000 samples take, and how many gradients in z each of them."""
+
     def drawn(n: int) -> float:
         started = time.perf_counter()
         list(_samples(trainer, n, seed))

@@ -2,7 +2,7 @@
 
 A class was held out of training; its examples are the positives. AUPRC is reported in two ways
 that differ: average precision, which steps from point to point of the curve, and the trapezoid
-rule, which interpolates and is a little higher.
+rule, which interpolates: a little lower where scores differ, higher where many are equal.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +25,7 @@ class Infer(Protocol):
 @torch.no_grad()
 def reconstruction_nll(
     model: LatentEBM, infer: Infer, test: Tensor, *, seed: int, batch: int = 128
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> tuple[Tensor, Tensor]:
     """-log p(x|z) of each held-out sentence, in nats, with its own z and with another's.
 
     The first is the NLL of Table 2. Where the two agree, z says nothing: the posterior has
@@ -35,19 +34,23 @@ def reconstruction_nll(
     Args:
         model: the model.
         infer: how z is inferred.
-        test: held-out sentences, `(n, T)`.
+        test: held-out sentences, `(n, T)`, at least 2 to have others among them.
         seed: of what the inference draws.
-        batch: sentences at a time, at least 2 to have others among them.
+        batch: sentences at a time.
 
-    Yields:
-        Both for a batch, `(up to batch,)` each; the other z is that of the sentence before.
+    Returns:
+        Both, `(n,)` each; the other z is that of the sentence before, for the first the last's.
     """
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
-    for rows in test.split(batch):
-        x = rows.to(device)
-        z = infer(x, generator=generator)
-        yield -model.log_likelihood(x, z), -model.log_likelihood(x, z.roll(1, 0))
+    batches = [rows.to(device) for rows in test.split(batch)]
+    z = torch.cat([infer(x, generator=generator) for x in batches])
+
+    def nll(latents: Tensor) -> Tensor:
+        pairs = zip(batches, latents.split(batch), strict=True)
+        return torch.cat([-model.log_likelihood(*pair) for pair in pairs])
+
+    return nll(z), nll(z.roll(1, 0))
 
 
 class Judged(Protocol):
@@ -81,9 +84,8 @@ def evaluate(model: LatentEBM, infer: Infer, test: Tensor) -> dict[str, float]:
         infer: how its z is inferred.
         test: held-out sentences; the first `EVALUATED` are taken.
     """
-    pairs = list(reconstruction_nll(model, infer, test[:EVALUATED], seed=0))
-    own, others = (float(torch.cat(part).mean()) for part in zip(*pairs, strict=True))
-    return {"test_nll": own, "test_nll_shuffled": others}
+    own, others = reconstruction_nll(model, infer, test[:EVALUATED], seed=0)
+    return {"test_nll": float(own.mean()), "test_nll_shuffled": float(others.mean())}
 
 
 def save_samples(method: Judged, test: Tensor, folder: Path, step: int) -> None:

@@ -62,7 +62,18 @@ def test_a_poor_proposal_gives_a_lower_bound_still(line, rng):
 def test_annealing_finds_the_partition_function(line):
     rng = torch.Generator().manual_seed(0)
     exact = float(log_integral(line.prior.unnorm_log_prob(GRID)))
-    assert text_metrics.log_partition(line, generator=rng) == pytest.approx(exact, abs=0.02)
+    found, error = text_metrics.log_partition(line, generator=rng)
+    assert found == pytest.approx(exact, abs=0.02)
+    assert 0 < error < 0.02
+
+
+def test_samples_that_are_real_sentences_are_read_as_those(sentences, monkeypatch):
+    monkeypatch.setattr(text_metrics, "JUDGE", LanguageModelConfig(8, 8, max_epochs=2))
+    device = torch.device("cpu")
+    real = text_metrics.perplexities(sentences.train[:40], sentences, device)
+    assert real["RPPL"] == real["RPPL of real"] > real["PPL of real"]
+    other = text_metrics.perplexities(sentences.train[-40:], sentences, device)
+    assert other["RPPL of real"] == real["RPPL of real"] != other["RPPL"]
 
 
 def test_the_use_of_z_is_the_variance_of_its_means(rng):

@@ -85,12 +85,15 @@ def test_a_method_learns_sentences(name, start, make_config, sentences, tmp_path
     assert row["test_nll"] / n_words < 2.5
 
 
-def test_another_s_latent_is_that_of_the_sentence_before(make_model, sentences):
+@pytest.mark.parametrize("batch", [5, 2])
+def test_another_s_latent_is_that_of_the_sentence_before(make_model, sentences, batch):
+    """Of all of them, so that a last batch of one has no sentence for another."""
     text = TextConfig(4, vocabulary=sentences.vocabulary)
     model = make_model(2, (20,), text=text).float()
     z = torch.arange(10.0).view(5, 2) / 5
-    ((own, others),) = text_evaluation.reconstruction_nll(
-        model, lambda x, *, generator: z, sentences.test[:5], seed=0
+    latents = iter(z.split(batch))
+    own, others = text_evaluation.reconstruction_nll(
+        model, lambda x, *, generator: next(latents), sentences.test[:5], seed=0, batch=batch
     )
     for i in range(5):
         x = sentences.test[i : i + 1]

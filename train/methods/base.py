@@ -39,7 +39,8 @@ class Method(ABC):
         networks: name -> network whose weights are part of the state to resume from.
         optimizers: name -> its optimiser; the learning rates of all decay alike.
         memory: name -> tensor that iterations read and write, such as remembered chains; the
-            same in all processes that share a run.
+            same in all processes that share a run. Chains of scored examples, which the first
+            process alone has, are here to be saved.
         ranks: those processes.
     """
 
