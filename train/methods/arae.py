@@ -124,6 +124,10 @@ class ARAE(MixtureAutoencoder):
             **metrics,
         }
 
+    def _told(self, codes: Tensor) -> Tensor:
+        """E[D(c)]; D sees codes on the sphere of radius 1, where its slope is held near 1."""
+        return self.critic(codes / self._radius).mean()
+
     def _learn_to_tell(self, z_plus: Tensor, generator: torch.Generator) -> Tensor:
         """One step of the critic; returns E[D(c)] - E[D(c̃)] before it, slope unpunished."""
         optimizer, (n, mine) = self.optimizers["critic"], drawn(len(z_plus), generator)
@@ -131,9 +135,10 @@ class ARAE(MixtureAutoencoder):
         weights = torch.rand(n, 1, generator=generator, device=generator.device)[mine]
         with torch.no_grad():
             z_minus = self.synthesis(noise)
-            gap = self.critic(z_plus).mean() - self.critic(z_minus).mean()
+            gap = self._told(z_plus) - self._told(z_minus)
         optimizer.zero_grad()
-        critic_loss(self.critic, z_plus, z_minus, weights.to(z_plus)).backward()
+        real, fake = z_plus / self._radius, z_minus / self._radius
+        critic_loss(self.critic, real, fake, weights.to(z_plus)).backward()
         optimizer.step()
         return gap
 
@@ -148,7 +153,7 @@ class ARAE(MixtureAutoencoder):
             z = z_plus + self.noise_std * noise
             nll = -model.log_likelihood(x, z, self.heard(x, generator=generator)).mean()
         error = self.error_given_z(x, nll)
-        loss = sum(error.values()) + self.config.arae.encoder_weight * self.critic(z_plus).mean()
+        loss = sum(error.values()) + self.config.arae.encoder_weight * self._told(z_plus)
         learning = [*self.encoder.parameters(), *model.generator.parameters()]
         loss.backward(inputs=learning)
         optimizer.step()
@@ -159,7 +164,7 @@ class ARAE(MixtureAutoencoder):
         optimizer = self.optimizers["synthesis"]
         z_minus = self.synthesis(self.model.prior.sample_base(n, generator=generator))
         optimizer.zero_grad()
-        loss = -self.critic(z_minus).mean()
+        loss = -self._told(z_minus)
         loss.backward(inputs=list(self.synthesis.parameters()))
         optimizer.step()
         return z_minus.detach()

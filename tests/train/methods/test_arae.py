@@ -32,6 +32,17 @@ def test_a_linear_critic_s_loss_is_known(rng):
     torch.testing.assert_close(slope[0, 0], (fake - real)[:, 0].mean() + arae.PENALTY * 2 * 2)
 
 
+def test_the_critic_s_slope_is_held_on_the_sphere_of_radius_1(make_method, sentences):
+    """There the authors' weights belong. Codes c apart by W have D rise by 1 + W/2, W at most 2."""
+    method = make_method("arae", sentences, optimizer=OptimizerConfig(lr_prior=1e-2))
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(150):
+        method._learn_to_tell(method.codes(sentences.train[ROWS]).detach(), rng)
+    z = method.codes(sentences.train[ROWS]).detach().requires_grad_()
+    (slope,) = torch.autograd.grad(method._told(z) * len(z), z)
+    assert 0.8 < slope.norm(dim=-1).mean() * math.sqrt(3) < 2
+
+
 def test_codes_have_the_length_of_prior_noise(make_method, sentences):
     method = make_method("arae", sentences)
     z = method.codes(sentences.test)
@@ -57,7 +68,7 @@ def test_encoder_decoder_and_generator_of_codes_follow_their_losses(make_method,
     z = nn.functional.normalize(encoder(x), dim=-1) * math.sqrt(3)
     word_nll = -decoder.log_prob(x, z).sum() / (x != 0).sum().add(8)
     torch.testing.assert_close(metrics["word_nll"], word_nll.detach())
-    (word_nll + 0.7 * method.critic(z).mean()).backward()
+    (word_nll + 0.7 * method.critic(z / math.sqrt(3)).mean()).backward()
     for kept, network in ((method.encoder, encoder), (method.model.generator, decoder)):
         for ours, expected in zip(kept.parameters(), network.parameters(), strict=True):
             torch.testing.assert_close(ours.grad, expected.grad, rtol=1e-4, atol=1e-6)
@@ -65,7 +76,8 @@ def test_encoder_decoder_and_generator_of_codes_follow_their_losses(make_method,
     for _ in range(arae.CRITIC_STEPS):
         torch.randn(8, 3, generator=again), torch.rand(8, 1, generator=again)
     torch.randn(8, 3, generator=again)
-    (-method.critic(synthesis(torch.randn(8, 3, generator=again))).mean()).backward()
+    z = synthesis(torch.randn(8, 3, generator=again))
+    (-method.critic(z / math.sqrt(3)).mean()).backward()
     for ours, expected in zip(method.synthesis.parameters(), synthesis.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, expected.grad, rtol=1e-4, atol=1e-6)
 
