@@ -19,7 +19,7 @@ import tyro
 
 from lebm import checkpoint
 from lebm.checkpoint import CheckpointError
-from train import records, scores, seeds
+from train import markdown, records, scores, seeds
 from train.config import TrainConfig
 from train.run_dir import RunDir, RunError, step_of
 from train.scores import COUNTED, OWN, Scores, ScoresError
@@ -188,27 +188,54 @@ def _auprc(known: list[Scores]) -> dict[str, AUPRC]:
     return result
 
 
-def table(
-    groups: list[list[Detected]],
-    published: Callable[[str, str, int], dict[str, str]] = lambda *_: {},
-) -> str:
-    """A row for each score of each group; ± is Student's 95 % interval over seeds.
+#: (data, method, held-out class) -> columns that stand beside the method's own score.
+Published = Callable[[str, str, int], dict[str, str]]
+
+
+def summary(groups: list[list[Detected]], published: Published = lambda *_: {}) -> str:
+    """The AUPRC of every method's own score, a column for each class held out.
 
     Args:
         groups: runs that differ in their seed alone stand together.
-        published: (data, method, held-out class) -> columns that stand beside the method's score.
+        published: what stands elsewhere; a row of its own below the method's.
     """
+    classes = sorted({r.held_out for r, *_ in groups})
+    rows: dict[str, dict[int, str]] = {}
+    for group in groups:
+        first, own = group[0], [run.auprc[OWN] for run in group]
+        cells = {
+            "": with_interval([area.mean for area in own]),
+            ", a fifth of the anomalies": with_interval([area.of_a_fifth for area in own]),
+        }
+        beside = published(first.data, first.method, first.held_out)
+        cells |= {f", {column}": value for column, value in beside.items()}
+        for what, cell in cells.items():
+            row = rows.setdefault(f"{first.data}, {first.method}{what}", {})
+            row[first.held_out] = cell
+    lines = [[name, *(row.get(c, "") for c in classes)] for name, row in rows.items()]
+    return markdown.table(["AUPRC", *map(str, classes)], lines)
+
+
+def table(groups: list[list[Detected]], published: Published = lambda *_: {}) -> str:
+    """A row for each score of each group, by class; ± is Student's 95 % interval over seeds.
+
+    Args:
+        groups: runs that differ in their seed alone stand together.
+        published: columns that stand beside the method's own score.
+    """
+    groups = sorted(groups, key=lambda group: (group[0].data, group[0].held_out))
     others = [published(r.data, r.method, r.held_out) for r, *_ in groups]
     columns = dict.fromkeys(name for other in others for name in other)
     header = ["data", "held out", "method", "score", "AUPRC", "deviation over checkpoints"]
     header += ["by trapezoid", "chance", "seeds", "checkpoints", "minutes"]
-    header += ["AUPRC, a fifth of the anomalies", *columns]
-    rows = [header, ["---"] * len(header)]
+    header += ["AUPRC, a fifth of the anomalies", *columns, "trained on"]
+    rows = []
     for group, other in zip(groups, others, strict=True):
+        machines = "; ".join(dict.fromkeys(run.hardware for run in group))
         for name in group[0].auprc:
             beside = [other.get(column, "") if name == OWN else "" for column in columns]
-            rows.append(_row(group, name) + beside)
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+            rows.append([*_row(group, name), *beside, machines])
+    return markdown.table(header, rows)
 
 
 def _row(runs: list[Detected], score: str) -> list[str]:

@@ -22,7 +22,17 @@ import torch
 import tyro
 from torch import Tensor
 
-from train import cards, data, evaluation, features, ranks, records, seeds, text_metrics
+from train import (
+    cards,
+    data,
+    evaluation,
+    features,
+    markdown,
+    ranks,
+    records,
+    seeds,
+    text_metrics,
+)
 from train.frechet import Frechet
 from train.methods.inference import LangevinInference
 from train.pictures import quantise
@@ -299,7 +309,8 @@ def table(
 ) -> str:
     """A row a group: means, and for several seeds the half width of a 95 % interval.
 
-    Below it stands what trained each.
+    Rows of one method on the same data are told apart by their run, rows that were measured on
+    different machines by these. Below the table stands what trained each.
 
     The interval is Student's, over seeds: it says nothing about the error of one evaluation.
 
@@ -310,30 +321,42 @@ def table(
     names = dict.fromkeys(name for group in groups for m in group for name in m.values)
     others = [published(group[0].data, group[0].method) for group in groups]
     columns = dict.fromkeys(name for other in others for name in other)
-    header = ["data", "method", "seeds", "iterations", "minutes", *names, "examples", *columns]
-    rows = [header, ["---"] * len(header)]
-    for group, other in zip(groups, others, strict=True):
-        first = group[0]
-        examples = f"{first.n_test:,} reconstructed"
-        if first.n_samples:
-            examples += f", {first.n_samples:,} sampled{' greedily' if first.greedy else ''}"
-        rows.append(
-            [
-                first.data,
-                first.method,
-                str(len(group)),
-                with_interval([m.iterations for m in group]),
-                with_interval([m.minutes for m in group]),
-                *(_cell(group, name) for name in names),
-                examples,
-                *(other.get(name, "") for name in columns),
-            ]
-        )
-    lines = [f"| {' | '.join(row)} |" for row in rows]
+    rows = [
+        _facts(group)
+        | {name: _cell(group, name) for name in names}
+        | {"examples": _examples(group[0])}
+        | {name: other.get(name, "") for name in columns}
+        for group, other in zip(groups, others, strict=True)
+    ]
+    if len({(group[0].data, group[0].method) for group in groups}) < len(groups):
+        rows = [{"run": Path(g[0].run).name} | row for g, row in zip(groups, rows, strict=True)]
+    if len({m.hardware for group in groups for m in group}) > 1:
+        rows = [row | {"measured on": _machines(g)} for g, row in zip(groups, rows, strict=True)]
+    parts = [markdown.table(list(rows[0]), [list(row.values()) for row in rows])]
     trained = [f"- `{m.command}`" for group in groups for m in group[:1] if m.command]
     if trained:
-        lines += ["", "Trained by (of several seeds, the first):", "", *trained]
-    return "\n".join(lines)
+        several = ", of several seeds the first" if max(map(len, groups)) > 1 else ""
+        parts += [f"Trained by{several}:", "\n".join(trained)]
+    return "\n\n".join(parts)
+
+
+def _facts(group: list[Measured]) -> dict[str, str]:
+    return {
+        "data": group[0].data,
+        "method": group[0].method,
+        "seeds": str(len(group)),
+        "iterations": with_interval([m.iterations for m in group]),
+        "minutes": with_interval([m.minutes for m in group]),
+    }
+
+
+def _examples(one: Measured) -> str:
+    sampled = f", {one.n_samples:,} sampled{' greedily' if one.greedy else ''}"
+    return f"{one.n_test:,} reconstructed{sampled if one.n_samples else ''}"
+
+
+def _machines(group: list[Measured]) -> str:
+    return "; ".join(dict.fromkeys(m.hardware for m in group))
 
 
 def _cell(group: list[Measured], name: str) -> str:

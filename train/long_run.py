@@ -24,7 +24,7 @@ from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 from lebm.noise import ChainNoise
 from lebm.tilts import ExactTilt
-from train import ranks, records
+from train import markdown, ranks, records
 from train.config import Accelerator
 from train.ranks import Ranks
 from train.run_dir import RunDir, RunError
@@ -201,9 +201,7 @@ def table(judged: list[Judged]) -> str:
         "ESS of energy",
         "steps/s",
     ]
-    return "\n".join(
-        f"| {' | '.join(row)} |" for row in [names, ["---"] * len(names), *map(_row, judged)]
-    )
+    return markdown.table(names, map(_row, judged))
 
 
 def _row(judged: Judged) -> list[str]:

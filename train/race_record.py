@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from lebm.checkpoint import atomic_write
-from train import records
+from train import markdown, records
 from train.curves import Panel, svg
 from train.run_dir import RunError
 
@@ -78,7 +78,7 @@ def table(race: Race) -> str:
     header = ["", "minutes", "iterations", "test MSE", f"minutes to {leader}'s MSE"]
     if race.distance:
         header += [race.distance, f"minutes to {leader}'s distance"]
-    rows = [header, ["---"] * len(header)]
+    rows = []
     for name, points in race.points.items():
         if not points:
             continue
@@ -88,8 +88,11 @@ def table(race: Race) -> str:
         if race.distance:
             row += [_shown(last.distance), _reached(points, lambda p: p.distance, first)]
         rows.append(row)
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    lines += ["", *(f"{name}: {why}" for name, why in race.ended.items())]
+    lines += [
+        markdown.table(header, rows),
+        "",
+        *(f"{name}: {why}" for name, why in race.ended.items()),
+    ]
     return "\n".join(lines).rstrip()
 
 

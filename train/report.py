@@ -13,7 +13,17 @@ from pathlib import Path
 import tyro
 
 from lebm.checkpoint import atomic_write
-from train import anomaly, evaluate, long_run, race_record, records, rescore, scale, transitions
+from train import (
+    anomaly,
+    evaluate,
+    long_run,
+    markdown,
+    race_record,
+    records,
+    rescore,
+    scale,
+    transitions,
+)
 from train.benchmark import Benchmark
 from train.contest import HEADER
 from train.records import Record, RecordError
@@ -24,8 +34,10 @@ PAGE = Path(__file__).parent / "RESULTS.md"
 _INTRODUCTION = """# Results
 
 Written by `python -m train.report` from the files in `train/results/`. Above each table stand the
-command that measured it, the day and the machine; seeds, budget and examples are in its columns.
-± is the half width of a 95 % interval over seeds. "(published)" is what Pang et al. 2020 report.
+command that put it together, the day and the machine; what earlier records joined stands there by
+their name, and rows that come from different machines say from which. Seeds, budget and examples
+are in the columns. ± is the half width of a 95 % interval over seeds. "(published)" is what Pang et
+al. 2020 report.
 """
 
 #: Table 1 of Pang et al. 2020: data -> method -> test MSE and FID; None where it gives none.
@@ -109,7 +121,7 @@ def text(found: list[Record]) -> bytes:
     for kind, (title, _) in _SECTIONS.items():
         of_kind = [record for record in found if record.kind == kind]
         if of_kind:
-            parts.append(f"## {title}\n")
+            parts += filter(None, [f"## {title}\n", _WORDS.get(kind)])
         parts += map(render, of_kind)
     return "\n".join(parts).encode()
 
@@ -152,7 +164,8 @@ def _published(data: str, method: str) -> dict[str, str]:
 
 def _detected(record: Record) -> str:
     groups = record.as_type(list[list[anomaly.Detected]])
-    return anomaly.table(groups, published=_published_area)
+    tables = [show(groups, published=_published_area) for show in (anomaly.summary, anomaly.table)]
+    return "\n\n".join(tables)
 
 
 def _rescored(record: Record) -> str:
@@ -189,9 +202,34 @@ def _reckoned(record: Record) -> str:
 def _counted(record: Record) -> str:
     """A row of what was counted."""
     counts = record.as_type(dict[str, int])
-    rows = [list(counts), ["---"] * len(counts), [f"{n:,}" for n in counts.values()]]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown.table(list(counts), [[f"{n:,}" for n in counts.values()]])
 
+
+#: Kind of record -> what the words in its tables mean.
+_WORDS = {
+    "evaluate": """- **test MSE**: of held-out pictures on the scale from 0 to 1, z as the method
+  infers it; "by Langevin", by the posterior chain from noise that its checkpoint recommends.
+- **Fréchet distance**: of samples to training pictures, in the features named; not an FID.
+- **NLL**: −log p(x|z) of held-out sentences, nats, z as the method infers it. Where it is no less
+  with another's z, sentences do without z. **−log p(x), at most**: by importance sampling.
+- **active units**: latents whose posterior mean varies over sentences by more than 0.05;
+  **Var E[z|x]**: that variance, summed over all.
+- **FPPL**: perplexity of samples, judged by a small LSTM that learned from real sentences.
+  **RPPL**: of real held-out sentences, judged by one that learned from the samples. **PPL of
+  real**: of those, by the first judge; **RPPL of real**: by one of as many real sentences as there
+  are samples. **greedy FPPL**: of the likeliest sentences at the prior's draws; **of N(0, I)**: at
+  the noise they came from; **t of the gain**: Student's, of the paired difference; chance goes
+  beyond 3.3 once in 1,000.
+""",
+    "anomaly": """- **AUPRC**: average precision, anomalies the positives, the mean over a run's
+  last ten checkpoints; "by trapezoid", the same area interpolated; "a fifth of the anomalies",
+  where each counts a fifth. **chance**: the share of anomalies.
+- **score**: the method's own, a sum of terms; then sums without one term, single terms ("alone"),
+  and **typicality**, −log density of an example's terms among those of normal ones. Of terms,
+  "reconstruction" is −log p(x|z), "tilt" −f(z), "base" ½‖z‖², "kl" a VAE's divergence.
+""",
+    "benchmark": "**aim** is what the ratio to the plain loop was to reach.\n",
+}
 
 #: Kind of record -> title of its section and what a record of it reads as.
 _SECTIONS: dict[str, tuple[str, Callable[[Record], str]]] = {

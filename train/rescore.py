@@ -26,7 +26,7 @@ from lebm import checkpoint, langevin
 from lebm.checkpoint import CheckpointError
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
-from train import data, ranks, records, scores
+from train import data, markdown, ranks, records, scores
 from train.config import Accelerator, TrainConfig
 from train.importance import importance_bound
 from train.run_dir import RunDir, RunError, step_of
@@ -279,13 +279,13 @@ def complexity(pictures: Tensor) -> np.ndarray:
 def table(found: list[Rescored]) -> str:
     """A row for each way to score; a column for each run, named by the class it held out."""
     heads = [f"{r.data} without {r.held_out}, {r.method}, seed {r.seed}" for r in found]
-    rows = [["AUPRC, average precision", *heads], ["---"] * (1 + len(found))]
+    rows = []
     for way in dict.fromkeys(way for r in found for way in r.auprc):
         cells = [f"{r.auprc[way]:.3f}" if way in r.auprc else "" for r in found]
         rows.append([way, *cells])
     rows.append(["chance", *(f"{r.n_anomalies / (r.n_normal + r.n_anomalies):.3f}" for r in found)])
     rows.append(["examples", *(f"{r.n_normal + r.n_anomalies:,}" for r in found)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown.table(["AUPRC, average precision", *heads], rows)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 from lebm.noise import ChainNoise
 from lebm.tilts import ExactTilt
-from train import data, ranks, records
+from train import data, markdown, ranks, records
 from train.config import Accelerator
 from train.data import DatasetUnavailable
 from train.language_model import LanguageModel, perplexity, word_nll
@@ -304,7 +304,7 @@ def _table(found: Transitions) -> str:
     ]
     rows = [_row("p_α", stop) for stop in found.stops]
     rows += [_row("f = 0", stop) for stop in found.control]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [names, ["---"] * len(names), *rows])
+    return markdown.table(names, rows)
 
 
 def _row(chains: str, stop: Stop) -> list[str]:

@@ -119,6 +119,18 @@ def test_likeliest_words_are_no_seed_of_drawn_ones():
     assert [row["examples"] for row in rows] == sampled
 
 
+def test_rows_of_one_method_are_told_apart_by_run_and_machine():
+    one = Measured("runs/a", "ring", "vae", 0, 1, 1.0, "x", 16, 0, {"Var E[z|x]": 1.0})
+    (row,) = cells(table([[one]]).replace("\\|", "¦"))
+    assert row["Var E[z¦x]"] == "1"
+    assert not {"run", "measured on"} & set(row)
+    rows = cells(table([[one], [replace(one, run="runs/b")]]).replace("\\|", "¦"))
+    assert [(row["run"], "measured on" in row) for row in rows] == [("a", False), ("b", False)]
+    other = replace(one, method="sri", hardware="y")
+    rows = cells(table([[one], [other]]).replace("\\|", "¦"))
+    assert [("run" in row, row["measured on"]) for row in rows] == [(False, "x"), (False, "y")]
+
+
 def test_what_a_record_holds_of_earlier_runs_joins_the_table(train, tmp_path):
     """Also when the runs are gone; the same seed again, or another kind of record, is refused."""
     record, a, b = tmp_path / "all.json", train("a"), train("b", seed=1)

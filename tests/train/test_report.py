@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from train import records, report
+from train.anomaly import AUPRC, Detected
 from train.benchmark import Benchmark
 from train.contest import Row
 from train.evaluate import Measured
@@ -28,6 +29,31 @@ def test_seeds_are_a_row_and_published_numbers_have_their_own_columns(tmp_path):
     assert "| 2 ± 2.5 | 16 reconstructed | 0.02 | 70.15 |" in page
     assert "| 5 | 16 reconstructed |  |  |" in page
     assert str(records.load(tmp_path / "a.json")) in page
+
+
+def test_tables_of_areas_begin_with_one_by_class(tmp_path):
+    own, tilt = AUPRC(0.5, 0.01, 0.4, 0.1, [0.5]), AUPRC(0.2, 0.0, 0.2, 0.1, [0.2])
+    areas = {"score": own, "tilt alone": tilt}
+    groups = [
+        [Detected("r", "mnist", method, digit, 0, [9], 9, 1, 0.1, areas, 1.0, "", machine, method)]
+        for method, digit, machine in (("vae", 7, "a"), ("lebm", 4, "b"), ("lebm", 7, "a"))
+    ]
+    records.save(tmp_path / "a.json", "anomaly", groups, CPU)
+    assert report.main(tmp_path, tmp_path / "page.md") == 0
+    page = (tmp_path / "page.md").read_text()
+    assert "| AUPRC | 4 | 7 |" in page
+    assert "| mnist, vae |  | 0.5 |" in page
+    assert "| mnist, lebm, AUPRC (published) | 0.630 | 0.463 |" in page
+    lines = [line.split(" | ") for line in page.splitlines() if "| score | 0.5" in line]
+    assert [line[1:3] for line in lines] == [["4", "lebm"], ["7", "vae"], ["7", "lebm"]]
+    assert [line[-1] for line in lines] == ["b |", "a |", "a |"]
+
+
+def test_words_of_a_section_are_explained_once(tmp_path):
+    for name in "ab":
+        records.save(tmp_path / f"{name}.json", "evaluate", [[measured("lebm", 0, 1.0)]], CPU)
+    assert report.main(tmp_path, tmp_path / "page.md") == 0
+    assert (tmp_path / "page.md").read_text().count("- **test MSE**: of held-out") == 1
 
 
 def test_a_benchmark_is_its_table(tmp_path):
