@@ -295,7 +295,7 @@ def _table(found: Transitions) -> str:
         "chains",
         "step",
         "perplexity",
-        "mean −f",
+        "mean −f of the model",
         "different sentences",
         "gain",
         "likelier / less likely",
