@@ -199,7 +199,7 @@ class Method(ABC):
     def adam(self, *networks: nn.Module, lr: float, maximize: bool = False) -> Adam:
         """The run's Adam over the parameters of these networks; `maximize` climbs the loss."""
         parameters = [p for network in networks for p in network.parameters()]
-        return Adam(parameters, lr, self.config.optimizer.betas, maximize=maximize)
+        return Adam(parameters, lr, self.config.optimizer.betas, maximize=maximize, fused=True)
 
 
 def latent_metrics(z_plus: Tensor) -> dict[str, Tensor]:
