@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -105,7 +106,8 @@ class Verdict:
     their words that differ.
 
     Attributes:
-        word: "steady", "drifting" or "collapsed".
+        word: "steady", "drifting" or "collapsed"; "diverged" where fewer than two chains were
+            left to compare, and every number is NaN.
         energy_shift: change of the median energy, in standard deviations at the short run.
         norm_shift: change of the median ‖z‖, likewise.
         spread: mean distance between decoded chains at the end, as a share of that at the short
@@ -118,7 +120,7 @@ class Verdict:
         different: different sentences that the chains end with, a chain; None for other examples.
     """
 
-    word: Literal["steady", "drifting", "collapsed"]
+    word: Literal["steady", "drifting", "collapsed", "diverged"]
     energy_shift: float
     norm_shift: float
     spread: float
@@ -126,6 +128,10 @@ class Verdict:
     merged: float
     saturation: float | None
     different: float | None = None
+
+
+#: On chains of which fewer than two went on to the end.
+DIVERGED = Verdict("diverged", *[math.nan] * 6)
 
 
 def verdict(short: Snapshot, long: Snapshot) -> Verdict:
@@ -137,7 +143,8 @@ def verdict(short: Snapshot, long: Snapshot) -> Verdict:
     images, half the distance; for sentences, a quarter of the words that used to differ.
 
     Args:
-        short: the chains at K_0, the length they were trained with; at least 2 chains.
+        short: the chains at K_0, the length they were trained with; at least 2 chains, and none
+            that was stopped: those stand still, which looks steady. Fewer are `DIVERGED`.
         long: the same chains at the end.
     """
     a, b = short.examples.flatten(1), long.examples.flatten(1)

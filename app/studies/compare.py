@@ -12,7 +12,7 @@ from app.jobs import Job
 from app.models import ModelEntry
 from app.studies.chain_run import ChainRun, ChainSettings
 from lebm.checkpoint import ModelCard
-from lebm.diagnostics import Snapshot, Verdict, verdict
+from lebm.diagnostics import DIVERGED, Snapshot, Verdict, verdict
 from lebm.model import LatentEBM
 from lebm.recipe import ChainRecipe
 from lebm.tilting import tilt_path
@@ -215,7 +215,7 @@ NUMBERS_HELP = (
     "importance sampling, ± one standard error. Long chains: "
     f"{_LONG_CHAINS} of them with {LONG_FACTOR} times the steps against themselves after K; "
     "the shift of their median energy in standard deviations, and what is left of their mean "
-    "squared distance; – for one chain alone."
+    "squared distance, without those that were stopped; – for one chain alone."
 )
 
 
@@ -224,16 +224,22 @@ def numbers_table(found: dict[str, Numbers]) -> dict[str, list[str]]:
 
     def column(n: Numbers) -> list[str]:
         log_z = f"{n.log_z[0]:.2f} ± {n.log_z[1]:.2f}" if n.log_z else "…"
-        long = "…" if n.long_to_come else "–"
-        if n.long is not None:
-            shift, spread = n.long.energy_shift, n.long.spread
-            long = f"{n.long.word}: energy {shift:+.1f} sd, spread {spread:.2f} ×"
+        long = "…" if n.long_to_come else _in_words(n.long)
         accepted = "no test" if n.accepted is None else f"{n.accepted:.0%}"
         return [f"{n.energy:.2f}", f"{n.norm:.2f}", f"{n.spread:.3f}", accepted, log_z, long]
 
     names = ["median energy −f(z) at the end", "median ‖z‖ there", "spread of decoded chains"]
     names += ["steps accepted", "log Z(λ), nats", "long chains"]
     return {"number": names} | {side: column(numbers) for side, numbers in found.items()}
+
+
+def _in_words(found: Verdict | None) -> str:
+    """A verdict and what it is made of."""
+    if found is None:
+        return "–"
+    if found.word == "diverged":
+        return found.word
+    return f"{found.word}: energy {found.energy_shift:+.1f} sd, spread {found.spread:.2f} ×"
 
 
 def study(job: Job[dict[str, Numbers]], a: Side, b: Side) -> None:
@@ -272,13 +278,16 @@ def long_verdict(side: Side, job: Job[dict[str, Numbers]]) -> Verdict | None:
     if n_chains < 2 or side.run.n_taken == 0:
         return None
     recipe = replace(side.recipe, n_chains=n_chains)
-    short, state = None, recipe.start(side.model)
+    state, ends = recipe.start(side.model), []
     for _ in range(LONG_FACTOR):
         if job.should_stop():
             return None
         state = recipe.take(0, state, side.model).state
-        short = short or _snapshot(side.model, state.z)
-    return verdict(short, _snapshot(side.model, state.z)) if short is not None else None
+        ends.append(state.z)
+    running = state.failed_at < 0
+    if running.sum() < 2:
+        return DIVERGED
+    return verdict(*[_snapshot(side.model, z[running]) for z in (ends[0], ends[-1])])
 
 
 def _snapshot(model: LatentEBM, z: Tensor) -> Snapshot:

@@ -12,6 +12,7 @@ from app.jobs import Job
 from app.studies.chain_run import ChainSettings, decode
 from lebm import langevin
 from lebm.diagnostics import (
+    DIVERGED,
     MIN_DRAWS,
     Mixing,
     Snapshot,
@@ -33,18 +34,23 @@ _MAX_LAG = 400
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a finished run amounts to.
+    """What a finished run amounts to, by the chains that were not stopped.
 
     Attributes:
         verdict: the end against K_0; None for one chain, or before the run is longer than K_0.
         mixing: convergence after K_0 of the energy and of leading directions, by name; empty
-            with fewer than `MIN_DRAWS` steps, of which it says nothing.
+            with fewer than `MIN_DRAWS` steps, of which it says nothing, and of diverged chains.
         autocorrelation: of the same quantities, lags 0 to 400.
     """
 
     verdict: Verdict | None
     mixing: dict[str, Mixing]
     autocorrelation: dict[str, np.ndarray]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether fewer than two chains are left to judge by."""
+        return self.verdict is not None and self.verdict.word == "diverged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +80,45 @@ class LongRun:
         return int(self.trajectory.steps[-1])
 
     def snapshot(self, step: int) -> Snapshot:
-        """The chains at one step."""
-        z = self.trajectory.z[step]
+        """The chains at one step, without those that were stopped on the way."""
+        z = self.trajectory.z[step, self._running]
         return Snapshot(
-            energy=self.trajectory.energy[step],
+            energy=self.trajectory.energy[step, self._running],
             norm=z.norm(dim=-1),
             examples=self.model.generate(z),
         )
 
     def judge(self) -> Judgement:
         """Compare the same chains at K_0 and at the end, and look at what lies between."""
-        long_enough = self.last_step > self.short_step and self.trajectory.z.shape[1] > 1
-        end, start = self.last_step, self.short_step
         scalars = self._scalars()
         return Judgement(
-            verdict(self.snapshot(start), self.snapshot(end)) if long_enough else None,
+            self._verdict(),
             {name: mixing(values) for name, values in scalars.items()},
             {name: autocorrelation(values, _MAX_LAG) for name, values in scalars.items()},
         )
 
+    @property
+    def _running(self) -> Tensor:
+        """The chains that were not stopped, as a mask `(n,)`."""
+        return self.trajectory.state.failed_at < 0
+
+    @property
+    def _diverged(self) -> bool:
+        """Whether so many chains were stopped that no two are left to compare."""
+        return bool(self.trajectory.failures) and int(self._running.sum()) < 2
+
+    def _verdict(self) -> Verdict | None:
+        if self._diverged:
+            return DIVERGED
+        if self.last_step <= self.short_step or self.trajectory.z.shape[1] < 2:
+            return None
+        return verdict(self.snapshot(self.short_step), self.snapshot(self.last_step))
+
     def _scalars(self) -> dict[str, Tensor]:
         """Quantities along the chains after K_0, `(draws, n)`; none if there are too few draws."""
-        t = self.trajectory
-        energy, z = t.energy[self.short_step :], t.z[self.short_step :]
-        if len(energy) < MIN_DRAWS:
+        t, rows = self.trajectory, slice(self.short_step, None)
+        energy, z = t.energy[rows, self._running], t.z[rows, self._running]
+        if len(energy) < MIN_DRAWS or self._diverged:
             return {}
         leading = leading_directions(z, min(3, z.shape[-1])).unbind(-1)
         return {"energy": energy} | {f"direction {i}": d for i, d in enumerate(leading, 1)}

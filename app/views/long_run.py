@@ -30,6 +30,8 @@ _EXPLAINED = {
     "its own, and the density it was trained with is another: judge samples at K₀ steps.",
     "collapsed": "Long chains end at a few examples. The learned density has deep wells that "
     "short runs never reach: train with longer or persistent prior chains, or a smaller rate.",
+    "diverged": "The chains became infinite or left the radius and were stopped: fewer than two "
+    "are left to compare. The steps are too long for this prior: make s smaller.",
 }
 
 
@@ -102,7 +104,10 @@ def _watch(job: Job[LongRun], entry: ModelEntry, settings: ChainSettings) -> Non
 def _show(run: LongRun) -> None:
     t, judgement = run.trajectory, run.judgement
     if t.failures:
-        st.warning(f"{len(t.failures)} chains were stopped; the first: {t.failures[0]}.")
+        st.warning(
+            f"{len(t.failures)} of {t.z.shape[1]} chains were stopped and are not judged; "
+            f"the first: {t.failures[0]}."
+        )
     if judgement is not None:
         _show_verdict(judgement.verdict, run.short_step)
     if run.model.config.kind == "text":
@@ -111,7 +116,7 @@ def _show(run: LongRun) -> None:
         _show_pictures(run)
     profile = figures.energy_profile(t.steps.numpy(), t.energy.numpy(), run.short_step)
     st.plotly_chart(profile, key="profile")
-    if judgement is not None:
+    if judgement is not None and not judgement.diverged:
         _show_mixing(judgement, run.short_step)
 
 
@@ -131,6 +136,8 @@ def _show_verdict(verdict: Verdict | None, short_step: int) -> None:
         return
     st.subheader(f"Verdict: {verdict.word}")
     st.markdown(_EXPLAINED[verdict.word])
+    if verdict.word == "diverged":
+        return
     shown = {
         "Energy": (
             f"{verdict.energy_shift:+.2f} sd",

@@ -18,6 +18,7 @@ from app.studies.frame import latent_plane
 from app.studies.recipe import recipe_of
 from lebm import archive
 from lebm.checkpoint import ModelCard
+from lebm.diagnostics import Snapshot, verdict
 from lebm.exact import PlaneGrid, log_partition
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
@@ -125,6 +126,29 @@ def test_acceptance_is_the_share_of_moves(build: Build) -> None:
     moved = (np.diff(side.run.trajectory.z.numpy(), axis=0) != 0).any(-1).mean()
     assert compare.measure(side).accepted == pytest.approx(moved)
     assert compare.measure(side_of("B", build(IMAGES), SETTINGS)).accepted is None
+
+
+def test_long_chains_that_diverge_are_not_called_steady(build: Build) -> None:
+    wild = replace(SETTINGS, n_chains=16, n_steps=60, step_size=2.1)
+    side = side_of("A", build(IMAGES), wild)
+    found = replace(compare.measure(side), long=compare.long_verdict(side, Job()))
+    found = replace(found, long_to_come=False)
+    assert compare.numbers_table({"A": found})["A"][-1] == "diverged"
+
+
+def test_long_chains_that_stand_still_are_not_judged(build: Build) -> None:
+    side = side_of("A", build(IMAGES), replace(SETTINGS, n_chains=16, n_steps=60, step_size=2.0))
+    whole = replace(side.run.settings, n_steps=600)
+    t = side_of("A", side.model, whole).run.trajectory
+    left = t.state.failed_at < 0
+    assert 2 < left.sum() < 16
+    short, end = (
+        Snapshot(t.energy[k, left], t.z[k, left].norm(dim=-1), side.model.generate(t.z[k, left]))
+        for k in (60, 600)
+    )
+    found = compare.long_verdict(side, Job())
+    assert found.word == verdict(short, end).word
+    assert found.energy_shift == pytest.approx(verdict(short, end).energy_shift, rel=1e-3)
 
 
 def test_a_job_that_is_stopped_says_nothing_more(build: Build) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 import torch
 
 from app.jobs import Job
@@ -10,7 +11,7 @@ from app.studies import long_run
 from app.studies.chain_run import ChainRun, ChainSettings
 from app.studies.frame import latent_plane
 from app.studies.long_run import LongRun
-from lebm.diagnostics import mixing
+from lebm.diagnostics import Snapshot, mixing, verdict
 from lebm.model import LatentEBM, ModelConfig
 
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
@@ -87,3 +88,28 @@ def test_a_cancelled_run_keeps_its_steps(build: Build) -> None:
 def test_the_length_is_bounded_by_memory(build: Build) -> None:
     model = build(IMAGES)
     assert 4 * 100 * 4 * long_run.max_steps(model, 100) <= long_run.MEMORY_BUDGET
+
+
+def test_chains_that_were_stopped_are_not_judged(build: Build) -> None:
+    run = _finished(build(IMAGES), replace(SETTINGS, n_chains=16, n_steps=600, step_size=2.0))
+    stopped = [failure.chain for failure in run.trajectory.failures]
+    left = [i for i in range(16) if i not in stopped]
+    assert stopped
+    assert len(left) > 2
+    t, judged = run.trajectory, run.judgement
+    short, end = (
+        Snapshot(t.energy[k, left], t.z[k, left].norm(dim=-1), run.model.generate(t.z[k, left]))
+        for k in (20, 600)
+    )
+    assert judged.verdict == verdict(short, end)
+    assert judged.mixing["energy"] == mixing(t.energy[20:, left])
+
+
+@pytest.mark.parametrize("n_chains", [1, 16])
+def test_chains_that_all_stand_still_diverged(build: Build, n_chains: int) -> None:
+    wild = replace(SETTINGS, n_chains=n_chains, n_steps=600, step_size=2.1)
+    run = _finished(build(IMAGES), wild)
+    assert len(run.trajectory.failures) == n_chains
+    assert run.judgement.verdict.word == "diverged"
+    assert run.judgement.mixing == {}
+    assert run.judgement.autocorrelation == {}

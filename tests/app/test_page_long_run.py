@@ -84,6 +84,16 @@ def test_one_chain_says_why_it_has_no_verdict(page_of: Callable[..., AppTest]) -
     assert any(box.value.startswith("A verdict takes two chains") for box in page.info)
 
 
+def test_chains_that_diverged_have_a_verdict_and_no_numbers(
+    page_of: Callable[..., AppTest],
+) -> None:
+    page = _judged(page_of("long_run", model="pinwheel", long="600", n="16", s="2"))
+    assert page.subheader[0].value == "Verdict: diverged"
+    assert not page.metric
+    assert not page.dataframe
+    assert page.warning[0].value.startswith("16 of 16 chains were stopped and are not judged")
+
+
 def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
     page.query_params.update({"chain": "-3", "every": "1e9", "n": "x"})
     assert _lines(_judged(page))
