@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class ExactTilt(nn.Module, ABC):
-    """f(z), `(n, latent_dim) -> (n, 1)`, with Z = 1 and draws that need no chain."""
+    """f(z), `(..., latent_dim) -> (..., 1)`, with Z = 1 and draws that need no chain."""
 
     @abstractmethod
     def sample(self, start: Tensor, *, generator: torch.Generator) -> Tensor:
@@ -70,11 +70,11 @@ class MixtureTilt(ExactTilt):
 
     def forward(self, z: Tensor) -> Tensor:
         factors = self.precision_factors.tril()
-        white = torch.einsum("nmi,mij->nmj", z[:, None] - self.means, factors)
+        white = torch.einsum("...mi,mij->...mj", z[..., None, :] - self.means, factors)
         log_det = factors.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1)
         log_terms = self.log_weights.log_softmax(0) + log_det - 0.5 * white.square().sum(-1)
         # Both densities share the constant d/2 log 2π.
-        return log_terms.logsumexp(1, keepdim=True) + 0.5 * z.square().sum(-1, keepdim=True)
+        return log_terms.logsumexp(-1, keepdim=True) + 0.5 * z.square().sum(-1, keepdim=True)
 
     def sample(self, start: Tensor, *, generator: torch.Generator) -> Tensor:
         """μ_j + L_j^-T ε with j drawn by weight and ε = `start`."""

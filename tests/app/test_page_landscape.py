@@ -42,6 +42,12 @@ def test_it_opens_on_a_line_and_shows_every_view(page: AppTest, name: str) -> No
     assert counts == ([2, 2, 3, 2] if points else [1, 2, 1, 1])
 
 
+def test_a_prior_that_is_a_mixture_is_cut_through(page: AppTest, save_run: Callable) -> None:
+    save_run("mixture", ModelConfig(4, (1, 8, 8), width=2, prior="mixture"))
+    page.query_params.update({"model": "runs/mixture", "show": "Plane"})
+    assert _charts(page) == 2
+
+
 def test_the_address_chooses_the_points(page: AppTest) -> None:
     for name, value in {"show": "Paths", "a": "origin", "b": "p₀ noise", "bn": "5"}.items():
         page.query_params[name] = value

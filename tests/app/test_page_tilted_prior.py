@@ -15,6 +15,7 @@ from explorer import with_lines
 from streamlit.testing.v1 import AppTest
 
 from app.sidebar import plain
+from lebm.model import ModelConfig
 
 
 @pytest.fixture
@@ -105,6 +106,13 @@ def test_circled_points_of_the_address_are_decoded(page: AppTest) -> None:
     with_lines(page)  # samples of another λ are others
     assert "z[[3, 17, 900]]" not in page.code[0].value
     assert "rows" not in page.query_params
+
+
+def test_a_prior_that_is_a_mixture_is_annealed_to(page: AppTest, save_run: Callable) -> None:
+    save_run("mixture", ModelConfig(4, (1, 8, 8), width=2, prior="mixture"))
+    page.query_params["model"] = "runs/mixture"
+    with_lines(page)
+    assert not page.error
 
 
 def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:

@@ -46,6 +46,15 @@ def test_the_tilted_prior_is_the_mixture(make_model, mixture, rng):
     assert log_partition(prior.unnorm_log_prob, PlaneGrid()) == pytest.approx(0, abs=1e-9)
 
 
+def test_a_mixture_takes_latents_of_any_leading_shape(make_model, mixture, rng):
+    prior = with_mixture(make_model, mixture).prior
+    z = torch.randn(4, 5, 2, dtype=torch.float64, generator=rng)
+    expected = torch.stack([prior.unnorm_log_prob(rows) for rows in z])
+    torch.testing.assert_close(prior.unnorm_log_prob(z), expected, rtol=1e-12, atol=1e-12)
+    one = prior.unnorm_log_prob(z[0, 0])
+    torch.testing.assert_close(one, expected[0, 0], rtol=1e-12, atol=1e-12)
+
+
 def test_samples_of_a_mixture_are_its_own(make_model, mixture, p_value, rng):
     """By nearest mean, each share within 5 deviations of its weight, each group its Gaussian.
 
