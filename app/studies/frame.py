@@ -24,9 +24,11 @@ MOST_STEPS = 200  # taken for the samples that a frame is fitted to
 class Frame:
     """A fixed map from latents to the plane: the plane itself, or two principal directions.
 
+    A latent line lies along the first axis.
+
     Attributes:
         mean: what is subtracted, `(latent_dim,)`.
-        directions: two orthonormal rows, `(2, latent_dim)`.
+        directions: two orthonormal rows, `(2, latent_dim)`; of a latent line, the second is 0.
         explained: share of the variance that the two directions keep, from 0 to 1.
     """
 
@@ -37,12 +39,18 @@ class Frame:
     @classmethod
     def fit(cls, z: Tensor) -> Frame:
         """The frame of these latents, `(n, latent_dim)`."""
-        if z.shape[1] == 2:
-            return cls(torch.zeros(2), torch.eye(2), 1.0)
+        if z.shape[1] <= 2:
+            return cls(torch.zeros(z.shape[1]), torch.eye(2, z.shape[1]), 1.0)
         mean = z.mean(0)
         _, scales, directions = torch.linalg.svd(z - mean, full_matrices=False)
         variances = scales.square()
         return cls(mean, directions[:2], float(variances[:2].sum() / variances.sum()))
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """The names of the two axes."""
+        names = {1: ("z", ""), 2: ("z₁", "z₂")}
+        return names.get(len(self.mean), ("direction 1", "direction 2"))
 
     def transform(self, z: Tensor) -> np.ndarray:
         """Points: `(..., latent_dim) -> (..., 2)`."""
@@ -78,13 +86,14 @@ def latent_plane(model: LatentEBM, sampler: LangevinConfig) -> LatentPlane:
         sampler: the prior chain it was trained with.
     """
     if model.config.latent_dim == 2:
+        frame = Frame.fit(torch.zeros(1, 2))
         backdrop = Backdrop(
             density=exact_density(model.prior.unnorm_log_prob),
             extent=PLANE_EXTENT,
-            axes=("z₁", "z₂"),
+            axes=frame.axes,
             caption="Latent plane; shade: the exact prior density",
         )
-        return LatentPlane(Frame.fit(torch.zeros(1, 2)), backdrop)
+        return LatentPlane(frame, backdrop)
     generator = torch.Generator().manual_seed(0)
     start = model.prior.sample_base(N_SAMPLES, generator=generator)
     n_steps = min(sampler.n_steps, MOST_STEPS)
@@ -98,11 +107,17 @@ def latent_plane(model: LatentEBM, sampler: LangevinConfig) -> LatentPlane:
     backdrop = Backdrop(
         density=smoothed_density(frame.transform(end), extent),
         extent=extent,
-        axes=("direction 1", "direction 2"),
-        caption=f"Latents in two of {model.config.latent_dim} directions, {frame.explained:.0%} of "
-        f"the variance; shade: the prior after {n_steps} steps",
+        axes=frame.axes,
+        caption=f"{_seen(frame)}; shade: the prior after {n_steps} steps",
     )
     return LatentPlane(frame, backdrop)
+
+
+def _seen(frame: Frame) -> str:
+    dim = len(frame.mean)
+    if dim == 1:
+        return "Latent line"
+    return f"Latents in two of {dim} directions, {frame.explained:.0%} of the variance"
 
 
 @torch.no_grad()
@@ -133,7 +148,8 @@ def kernel_density(points: np.ndarray, axis: np.ndarray) -> np.ndarray:
     Returns:
         `(m, m)`, row i at axis[i] of the second coordinate.
     """
-    widths = points.std(0) * len(points) ** (-1 / 6)
+    # No narrower than the grid: points on a line have no width of their own across it.
+    widths = np.maximum(points.std(0) * len(points) ** (-1 / 6), axis[1] - axis[0])
     distances = (axis[:, None, None] - points) / widths  # (m, n, 2)
     kernels = np.exp(-0.5 * np.square(distances))
     return kernels[:, :, 1] @ kernels[:, :, 0].T

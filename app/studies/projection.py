@@ -52,9 +52,8 @@ class Projection:
 def linear(view: TiltView) -> Projection:
     """The plane itself, or two principal directions."""
     frame, particles = view.frame, view.path.particles
-    planar = particles.shape[-1] == 2
     return Projection(
-        axes=("z₁", "z₂") if planar else ("direction 1", "direction 2"),
+        axes=frame.axes,
         rows=np.arange(particles.shape[1]),
         particles=frame.transform(particles),
         chains=frame.transform(view.chains),

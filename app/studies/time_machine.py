@@ -13,7 +13,7 @@ from app.jobs import Job
 from app.player.payload import Track
 from app.studies import tracks
 from app.studies.chain_run import ChainSettings, decode, undrawable
-from app.studies.frame import SIDE, LatentPlane, exact_density, smoothed_density
+from app.studies.frame import LatentPlane, exact_density, smoothed_density
 from app.studies.sentence_chains import read
 from lebm import checkpoint, langevin
 from lebm.noise import ChainNoise
@@ -148,11 +148,8 @@ def build(
 
 
 def _shade(points: np.ndarray, extent: float) -> np.ndarray:
-    """The density of the chains that stayed finite, smoothed; empty where they are one point."""
-    sound = points[np.isfinite(points).all(-1)]
-    if len(sound) < 2 or sound.std(0).min() < 1e-6:
-        return np.zeros((SIDE, SIDE), np.uint8)
-    return smoothed_density(sound, extent)
+    """The density of the chains that stayed finite, smoothed."""
+    return smoothed_density(points[np.isfinite(points).all(-1)], extent)
 
 
 @lru_cache(maxsize=4 * MAX_STAGES)  # a stage is some pictures and a density, below a megabyte

@@ -128,7 +128,7 @@ def _show_numbers(scene: Scene) -> None:
 def _pick_frame(view: TiltView, entry: ModelEntry) -> Projection:
     """Where the latents are drawn; UMAP is fitted when it is first asked for."""
     drawn = projection.linear(view)
-    if view.exact:
+    if len(view.frame.mean) <= 2:
         return drawn
     chosen = st.segmented_control(
         "Frame",

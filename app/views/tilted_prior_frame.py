@@ -169,6 +169,8 @@ def _says(scene: Scene) -> str:
     drawn = scene.drawn
     if scene.exact is not None:
         return "The latent plane itself; shade: the exact density of p_λ."
+    if scene.model.config.latent_dim == 1:
+        return "The latent line itself."
     if drawn.explained is None:
         return (
             f"UMAP of p₀ and p_α together, fixed for every λ{_neighbours(drawn)}. Distances "

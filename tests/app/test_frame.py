@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,16 @@ def test_other_latents_get_a_frame_that_holds_the_prior_and_never_moves(build: B
     assert np.mean(np.abs(z) < plane.backdrop.extent) > 0.99
     assert plane.backdrop.density.max() == 255
     assert f"{plane.frame.explained:.0%}" in plane.backdrop.caption
+
+
+def test_a_latent_line_lies_along_the_first_axis(build: Build) -> None:
+    plane = latent_plane(build(replace(IMAGES, latent_dim=1)), SAMPLER)
+    z = torch.tensor([[1.5], [-2.0]])
+    np.testing.assert_array_equal(plane.frame.transform(z), [[1.5, 0], [-2, 0]])
+    assert plane.backdrop.caption.startswith("Latent line; shade")
+    shaded = np.nonzero(plane.backdrop.density.max(1) > 25)[0]
+    assert 1 < len(shaded) < 8  # rows of 180
+    assert np.median(shaded) == 89.5
 
 
 def test_the_exact_density_has_its_peak_where_the_prior_has(build: Build) -> None:
