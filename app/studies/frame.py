@@ -79,7 +79,8 @@ def latent_plane(model: LatentEBM, sampler: LangevinConfig) -> LatentPlane:
 
     A latent plane is drawn as it is, over the exact density. Otherwise the frame is fitted to
     samples of p_0 together with what they become along the prior chain; the latter, smoothed by a
-    Gaussian kernel (Scott's rule), are the backdrop.
+    Gaussian kernel (Scott's rule), are the backdrop. Chains that end beyond their sampler's radius
+    have diverged and are left out of both.
 
     Args:
         model: the model.
@@ -94,23 +95,27 @@ def latent_plane(model: LatentEBM, sampler: LangevinConfig) -> LatentPlane:
             caption="Latent plane; shade: the exact prior density",
         )
         return LatentPlane(frame, backdrop)
-    generator = torch.Generator().manual_seed(0)
-    start = model.prior.sample_base(N_SAMPLES, generator=generator)
     n_steps = min(sampler.n_steps, MOST_STEPS)
-    end = langevin.sample(
-        model.prior_density(), start, replace(sampler, n_steps=n_steps), generator=generator
-    )
-    end = end[end.isfinite().all(-1)]
-    frame = Frame.fit(torch.cat([start, end]))
-    reach = np.abs(np.concatenate([frame.transform(start), frame.transform(end)])).max()
-    extent = float(np.ceil(2.1 * reach) / 2)
+    start, end = _samples(model, replace(sampler, n_steps=n_steps))
+    both = torch.cat([start, end])
+    frame = Frame.fit(both)
+    extent = float(np.ceil(2.1 * np.abs(frame.transform(both)).max()) / 2)
+    shade = f"shade: the prior after {n_steps} steps"
     backdrop = Backdrop(
         density=smoothed_density(frame.transform(end), extent),
         extent=extent,
         axes=frame.axes,
-        caption=f"{_seen(frame)}; shade: the prior after {n_steps} steps",
+        caption=f"{_seen(frame)}; {shade if len(end) else 'no shade: the prior chains diverge'}",
     )
     return LatentPlane(frame, backdrop)
+
+
+def _samples(model: LatentEBM, sampler: LangevinConfig) -> tuple[Tensor, Tensor]:
+    """Draws of p_0, and what those of them become whose chain does not diverge."""
+    generator = torch.Generator().manual_seed(0)
+    start = model.prior.sample_base(N_SAMPLES, generator=generator)
+    end = langevin.sample(model.prior_density(), start, sampler, generator=generator)
+    return start, end[end.norm(dim=-1) <= sampler.max_radius]
 
 
 def _seen(frame: Frame) -> str:
@@ -134,7 +139,9 @@ def exact_density(log_density_fn: LogDensityFn) -> np.ndarray:
 
 
 def smoothed_density(points: np.ndarray, extent: float) -> np.ndarray:
-    """Kernel density of points `(n, 2)` as uint8 `(side, side)`, as `exact_density`."""
+    """Kernel density of points `(n, 2)` as uint8 `(side, side)`, as `exact_density`; 0 of none."""
+    if len(points) == 0:
+        return np.zeros((SIDE, SIDE), np.uint8)
     return _shades(kernel_density(points, _centres(extent))[::-1])
 
 
@@ -160,4 +167,5 @@ def _centres(extent: float) -> np.ndarray:
 
 
 def _shades(density: np.ndarray) -> np.ndarray:
-    return np.round(255 * density / density.max()).astype(np.uint8)
+    largest = max(density.max(), np.finfo(float).tiny)  # 0 where all points lie beyond the grid
+    return np.round(255 * (density / largest)).astype(np.uint8)

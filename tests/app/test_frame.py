@@ -59,6 +59,22 @@ def test_a_latent_line_lies_along_the_first_axis(build: Build) -> None:
     assert np.median(shaded) == 89.5
 
 
+@pytest.mark.parametrize(("step_size", "shaded"), [(2.02, True), (3.0, False)])
+def test_ends_of_chains_that_diverge_do_not_stretch_the_frame(
+    build: Build, step_size: float, shaded: bool
+) -> None:
+    sampler = LangevinConfig(n_steps=150, step_size=step_size)
+    plane = latent_plane(build(IMAGES), sampler)
+    start = plane.frame.transform(torch.randn(99, 4, generator=torch.Generator().manual_seed(5)))
+    assert np.abs(start).max() < plane.backdrop.extent <= 1.05 * sampler.max_radius + 0.5
+    assert bool(plane.backdrop.density.any()) == shaded
+    assert ("the prior chains diverge" in plane.backdrop.caption) != shaded
+
+
+def test_points_beyond_the_grid_leave_no_shade() -> None:
+    assert not smoothed_density(np.full((3, 2), 1e6), extent=4.0).any()
+
+
 def test_the_exact_density_has_its_peak_where_the_prior_has(build: Build) -> None:
     model = build(POINTS)
     for parameter in model.prior.parameters():
