@@ -77,7 +77,7 @@ def _sides(*wanted: tuple[Chosen, ChainSettings]) -> tuple[Side, Side] | None:
         runs = _runs(ids, wanted)
         if runs is None:
             return None
-        view = _view_from_address(wanted[0][1].n_steps)
+        view = _first_view(wanted[0][1].n_steps)
         view = replace(view, step=min(view.step, *(run.n_taken for run in runs)))
         known = tuple(
             _side(name, run, entry, card)
@@ -167,10 +167,12 @@ def _remember_view() -> None:
     _write_view()
 
 
-def _view_from_address(default_step: int) -> View:
-    """The step, chain and curve the address names, else the last step of chain 0."""
+def _first_view(n_steps: int) -> View:
+    """Where the player opens on new chains: their last step, but the address speaks first."""
+    if _VIEW in st.session_state:
+        return replace(st.session_state[_VIEW], step=n_steps)
     curve = st.query_params.get("curve", "")
-    return View(address.number("step", default_step), address.number("chain", 0), curve)
+    return View(address.number("step", n_steps), address.number("chain", 0), curve)
 
 
 def _show_differences(a: Side, b: Side) -> None:

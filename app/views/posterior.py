@@ -78,7 +78,7 @@ def _run(
     run = st.session_state.get(_RUN)
     this = posterior.run_id(entry, settings, x)
     if run is None or run.root != this:
-        view, plane = _view_from_address(settings), cache.latent_plane(entry)
+        view, plane = _first_view(settings), cache.latent_plane(entry)
 
         def work(job: Job[Runs]) -> None:
             start = posterior.start(this, model, plane, settings, x)
@@ -136,8 +136,10 @@ def _offer(entry: ModelEntry, example: Example) -> None:
     take_away(film, entry, key="posterior")
 
 
-def _view_from_address(settings: ChainSettings) -> View:
-    """The step, chain and curve the address names, else the last step of chain 0."""
+def _first_view(settings: ChainSettings) -> View:
+    """Where the player opens on new chains: their last step, but the address speaks first."""
+    if _VIEW in st.session_state:
+        return replace(st.session_state[_VIEW], step=settings.n_steps)
     curve = st.query_params.get("curve", "neg_log_joint")
     return View(address.number("step", settings.n_steps), address.number("chain", 0), curve)
 

@@ -127,6 +127,18 @@ def test_a_model_of_another_size_says_what_cannot_be_compared(
     assert "4 and 2 dimensions" in page.info[0].value
 
 
+def test_other_settings_are_shown_at_their_own_last_step(page: AppTest) -> None:
+    page.query_params.update({"K": "20", "step": "12", "chain": "2"})
+    _sides(page)
+    assert page.session_state["compare.view"].step == 12
+    for n_steps in (60, 10):
+        page.sidebar.number_input(key="K").set_value(n_steps)
+        a, b = _sides(page)
+        assert a.run.n_taken == b.run.n_taken == n_steps
+        view = page.session_state["compare.view"]
+        assert (view.step, view.chain) == (n_steps, 2)
+
+
 def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
     for name in ("with", "model2", "s2", "T2", "seed2", "tilt2", "mala2", "step", "chain", "K"):
         page.query_params[name] = "../../etc/passwd"

@@ -95,6 +95,18 @@ def test_the_address_sets_the_controls(page: AppTest) -> None:
     assert "4 restarts after 9 steps" in page.subheader[0].value
 
 
+def test_other_settings_are_shown_at_their_own_last_step(page: AppTest) -> None:
+    page.query_params.update({"K1": "20", "step": "12", "chain": "2"})
+    _run(page)
+    assert page.session_state["posterior.view"].step == 12
+    for n_steps in (60, 10):
+        page.sidebar.number_input(key="K1").set_value(n_steps)
+        assert _run(page).n_taken == n_steps
+        view = page.session_state["posterior.view"]
+        assert (view.step, view.chain) == (n_steps, 2)
+        assert page.query_params["step"] == str(n_steps)
+
+
 def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
     names = ("K1", "seed", "n1", "T1", "s1", "step", "chain", "curve", "i", "x", "x_from", "inv")
     for name in names:
