@@ -110,7 +110,10 @@ class Trajectory:
 
     @property
     def energy(self) -> Tensor:
-        """-f_α(z), `(T, n)`: without the Gaussian term. KeyError if the density has no tilt."""
+        """-f_α(z), `(T, n)`: without the Gaussian term; -λ f_α(z) of chains that climb p_λ.
+
+        KeyError if the density has no tilt.
+        """
         return -self.terms[TILT]
 
     @property

@@ -13,11 +13,17 @@ import numpy as np
 CURVES = {
     "energy": ("Energy −f(z)", "Minus the network's output; lower is likelier than under N(0, I)"),
     "half_sq_norm": ("½‖z‖²", "Minus the log density of N(0, I), up to a constant"),
-    "neg_log_prior": ("−log p(z)", "Energy, ½‖z‖² and ½d log 2π together; log Z is left out"),
+    "neg_log_prior": (
+        "−log p(z)",
+        "Energy, ½‖z‖² and ½d log 2π together, of the model (λ = 1); log Z is left out",
+    ),
     "log_likelihood": ("log p(x|z)", "How well what z decodes to explains the example x"),
     "neg_log_joint": ("−log p(x, z)", "What the posterior chain descends; log Z is left out"),
     "force_base": ("Force ‖−z‖", "Length of the Gaussian's pull back to the origin"),
-    "force_tilt": ("Force ‖∇f‖", "Length of the network's pull towards lower energy"),
+    "force_tilt": (
+        "Force ‖∇f‖",
+        "Length of the network's pull towards lower energy; of λ f where that is climbed",
+    ),
     "force_likelihood": ("Force ‖∇log p(x|z)‖", "Length of the example's pull"),
     "cosine_base_tilt": ("Cosine −z, ∇f", "1: both pull the same way; −1: against each other"),
     "cosine_base_likelihood": ("Cosine −z, ∇log p(x|z)", "1: the same way; −1: against it"),

@@ -156,6 +156,13 @@ class ChainRun:
         """Steps taken so far."""
         return self.trajectory.state.step
 
+    @property
+    def energy(self) -> Tensor:
+        """-f(z), `(T, n)`, whatever share λ f of the tilt the chain climbs."""
+        if self.settings.tilt == 1:
+            return self.trajectory.energy
+        return -self.model.prior.neg_energy(self.trajectory.z).detach()
+
     def advance(self, to: int) -> ChainRun:
         """The same chain with every step up to `to`, but none beyond `limit`."""
         n_steps = min(to, self.limit) - self.n_taken
@@ -210,7 +217,7 @@ class ChainRun:
     def track(self, title: str = "") -> Track:
         """The chain as the player shows it."""
         t = self.trajectory
-        curves = tracks.curves(t)
+        curves = tracks.curves(t, self.energy)
         if any(each.settings.adjusted for each in self.segments):
             curves["acceptance"] = tracks.acceptance(t, self._adjusted())
         return Track(

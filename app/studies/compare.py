@@ -79,13 +79,7 @@ class Side:
     @property
     def energy(self) -> np.ndarray:
         """-f(z), `(T, n)`, whatever share of f the chain climbed."""
-        return energy(self.model, self.run.trajectory.z).numpy()
-
-
-@torch.no_grad()
-def energy(model: LatentEBM, z: Tensor) -> Tensor:
-    """-f(z): `(T, n, latent_dim) -> (T, n)`."""
-    return -model.prior.neg_energy(z.flatten(0, 1)).view(z.shape[:2])
+        return self.run.energy.numpy()
 
 
 def settings_table(a: Side, b: Side) -> list[tuple[str, str, str]]:
@@ -291,4 +285,4 @@ def long_verdict(side: Side, job: Job[dict[str, Numbers]]) -> Verdict | None:
 
 
 def _snapshot(model: LatentEBM, z: Tensor) -> Snapshot:
-    return Snapshot(energy(model, z[None])[0], z.norm(dim=-1), model.generate(z))
+    return Snapshot(-model.prior.neg_energy(z).detach(), z.norm(dim=-1), model.generate(z))

@@ -19,6 +19,7 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
 
 from app.studies.chain_run import ChainRun, drawable
 from app.studies.examples import Example
@@ -46,6 +47,7 @@ class Film:
     Attributes:
         recipe: model, seed and settings.
         trajectory: the recorded steps.
+        energy: -f(z) at each, `(T, n)`, whatever share of f the chain climbed.
         picture_steps: the steps that were decoded, `(P,)`.
         pictures: what they decoded to: uint8 `(P, n, h, w, c)`, or points `(P, n, 2)`.
         step: the step that is looked at.
@@ -54,6 +56,7 @@ class Film:
 
     recipe: ChainRecipe
     trajectory: Trajectory
+    energy: Tensor
     picture_steps: np.ndarray
     pictures: np.ndarray
     step: int
@@ -65,14 +68,15 @@ class Film:
     ) -> Film:
         """A chain that was stepped by hand: each of its steps has a picture."""
         t = run.trajectory
-        return cls(recipe, t, t.steps.numpy(), run.examples, min(step, run.n_taken), example)
+        step = min(step, run.n_taken)
+        return cls(recipe, t, run.energy, t.steps.numpy(), run.examples, step, example)
 
     @classmethod
     def of_sentences(
         cls, recipe: ChainRecipe, chains: Trajectory, step: int, example: Example | None = None
     ) -> Film:
         """Chains of the prior or of a sentence, which have no pictures."""
-        return cls(recipe, chains, np.arange(0), np.empty(0), step, example)
+        return cls(recipe, chains, chains.energy, np.arange(0), np.empty(0), step, example)
 
     @property
     def speaks(self) -> bool:
@@ -93,7 +97,7 @@ class Film:
         frame.paste(body, (0, 0))
         step = int(self.picture_steps[i])
         row = int(np.searchsorted(self.trajectory.steps.numpy(), step))
-        energy = float(self.trajectory.energy[row].nanmedian())
+        energy = float(self.energy[row].nanmedian())
         ImageDraw.Draw(frame).text(
             (8, body.height + 5), f"step {step}    energy {energy:.2f}", _INK, _font()
         )
@@ -162,7 +166,7 @@ def npz(film: Film) -> bytes:
 def profile_csv(film: Film) -> bytes:
     """A row for each step and chain, after a comment line with the settings."""
     t = film.trajectory
-    columns = {"energy": t.energy, "half_sq_norm": t.half_sq_norm, "drift": t.drift_norm}
+    columns = {"energy": film.energy, "half_sq_norm": t.half_sq_norm, "drift": t.drift_norm}
     columns |= {"diffusion": t.diffusion_norm, "displacement": t.displacement}
     columns |= {} if film.example is None else {"log_likelihood": t.log_likelihood}
     return _table(film, {name: column.numpy() for name, column in columns.items()})
@@ -171,10 +175,10 @@ def profile_csv(film: Film) -> bytes:
 def sentences_csv(model: LatentEBM, film: Film) -> bytes:
     """A row for each step and chain: the terms of -log p(z) or -log p(x, z), and what it says."""
     t = film.trajectory
-    columns = {"energy": t.energy.numpy(), "half_sq_norm": t.half_sq_norm.numpy()}
+    columns = {"energy": film.energy.numpy(), "half_sq_norm": t.half_sq_norm.numpy()}
     if film.example is not None:
         columns = {"neg_log_likelihood": -t.log_likelihood.numpy()} | columns
-    said = np.array(read(model, t.z.flatten(0, 1)), object).reshape(t.energy.shape)
+    said = np.array(read(model, t.z.flatten(0, 1)), object).reshape(film.energy.shape)
     return _table(film, columns | {"sentence": said})
 
 

@@ -167,7 +167,7 @@ def _stage(path: Path, version: int, settings: ChainSettings) -> Stage:
     return Stage(
         step=int(path.stem.removeprefix("step-")),
         start_energy=t.energy[0, :n].numpy(),
-        curves={name: values[-1, :n] for name, values in tracks.curves(t).items()},
+        curves={name: values[-1, :n] for name, values in tracks.curves(t, t.energy).items()},
         examples=np.array(read(model, ends)) if speaks else decode(model, ends[None])[0],
         z=t.z[-1].clone(),
         density=exact_density(model.prior.unnorm_log_prob) if in_plane else None,

@@ -6,24 +6,29 @@ import math
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from app.player.payload import ARROWS
 from app.studies.frame import Frame
 from lebm import langevin
-from lebm.density import LIKELIHOOD, LogDensityFn, total
+from lebm.density import LIKELIHOOD, TILT, LogDensityFn, total
 from lebm.langevin import Kernel, LangevinConfig
 from lebm.noise import ChainNoise
 from lebm.trajectory import State, Trajectory
 
 
-def curves(trajectory: Trajectory) -> dict[str, np.ndarray]:
+def curves(trajectory: Trajectory, energy: Tensor) -> dict[str, np.ndarray]:
     """Every quantity of `app.player.payload.CURVES` that the trajectory holds, `(T, n)` each.
 
     What belongs to a step is NaN in the first record, which no step led to.
+
+    Args:
+        trajectory: the chains.
+        energy: -f(z) at its records, `(T, n)`; its own is λ times that where they climb λ f.
     """
     t = trajectory
-    potential = -total(t.terms.values())
-    values = {"energy": t.energy, "half_sq_norm": t.half_sq_norm}
+    potential = energy - total(term for name, term in t.terms.items() if name != TILT)
+    values = {"energy": energy, "half_sq_norm": t.half_sq_norm}
     if LIKELIHOOD in t.terms:
         values["log_likelihood"] = t.log_likelihood
         values["neg_log_joint"] = potential

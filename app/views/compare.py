@@ -117,12 +117,10 @@ def _side(name: str, run: ChainRun, entry: ModelEntry, card: ModelCard) -> Side:
 
 def _tracks() -> list[Track]:
     """What the player shows; neither side grows."""
-    tracks = []
-    for side in st.session_state[_SIDES]:
-        track = side.run.track(side.title)
-        curves = track.curves | {"energy": side.energy}
-        tracks.append(replace(track, curves=curves, limit=side.run.n_taken))
-    return tracks
+    return [
+        replace(side.run.track(side.title), limit=side.run.n_taken)
+        for side in st.session_state[_SIDES]
+    ]
 
 
 @st.fragment

@@ -125,7 +125,8 @@ def _offer(run: LongRun, entry: ModelEntry, settings: ChainSettings) -> None:
     fingerprint = cache.fingerprint(entry)
     recipe = recipe_of([Segment(0, settings)], run.last_step, entry, fingerprint)
     steps = np.array(run.picture_steps)
-    film = Film(recipe, run.trajectory, steps, run.pictures, run.last_step)
+    t = run.trajectory
+    film = Film(recipe, t, t.energy, steps, run.pictures, run.last_step)
     formats = NUMBERS if film.speaks else FILES  # it may have a million sentences
     take_away(lambda: film, entry, key="long", formats=formats)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,13 @@ import torch
 
 from app.jobs import Job
 from app.models import ModelEntry
-from app.studies import compare
+from app.studies import compare, export
 from app.studies.chain_run import ChainRun, ChainSettings
 from app.studies.compare import QUESTIONS, Side
 from app.studies.export import Film
 from app.studies.frame import latent_plane
 from app.studies.recipe import recipe_of
-from lebm import archive
+from lebm import archive, zoo
 from lebm.checkpoint import ModelCard
 from lebm.diagnostics import Snapshot, verdict
 from lebm.exact import PlaneGrid, log_partition
@@ -71,6 +72,36 @@ def test_energies_are_those_of_f_whatever_the_tilt(build: Build) -> None:
     expected = -model.prior.neg_energy(plain.run.trajectory.z)
     np.testing.assert_allclose(plain.energy, expected, rtol=1e-5, atol=1e-6)
     assert plain.energy.std() > 0
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.5, 1.0])
+def test_an_energy_is_the_same_on_screen_in_the_player_and_in_files(
+    build: Build, tilt: float
+) -> None:
+    side = side_of("B", build(IMAGES), replace(SETTINGS, tilt=tilt))
+    f = side.model.prior.neg_energy(side.run.trajectory.z).numpy()
+    within = {"rtol": 1e-4, "atol": 1e-5}
+    np.testing.assert_allclose(side.energy, -f, **within)
+    curves = side.run.track().curves
+    np.testing.assert_allclose(curves["energy"], -f, **within)
+    both = curves["energy"] + curves["half_sq_norm"] + 2 * np.log(2 * np.pi)
+    np.testing.assert_allclose(curves["neg_log_prior"], both, **within)
+    film = Film.of(side.run, side.recipe, 5)
+    rows = csv.DictReader(export.profile_csv(film).decode().splitlines()[1:])
+    written = np.array([float(row["energy"]) for row in rows]).reshape(f.shape)
+    np.testing.assert_allclose(written, -f, **within)
+    shown = replace(film, energy=torch.tensor(-f))
+    assert film.frame(7).tobytes() == shown.frame(7).tobytes()
+
+
+def test_energies_of_sentences_in_files_are_those_on_screen() -> None:
+    model, _ = zoo.load_model("text")
+    side = side_of("B", model, replace(SETTINGS, tilt=0.0))
+    table = export.sentences_csv(model, Film.of(side.run, side.recipe, 5))
+    rows = csv.DictReader(table.decode().splitlines()[1:])
+    written = np.array([float(row["energy"]) for row in rows]).reshape(side.energy.shape)
+    np.testing.assert_allclose(written, side.energy, rtol=1e-4, atol=1e-5)
+    assert written.std() > 0
 
 
 def test_aligned_pictures_are_the_same_chains(build: Build) -> None:

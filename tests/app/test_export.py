@@ -33,7 +33,7 @@ def film_of(model: LatentEBM, n_chains: int = 5, n_steps: int = 7) -> Film:
     segments = (Segment(seed=3, sampler=LangevinConfig(n_steps, 0.05)),)
     recipe = ChainRecipe("runs/tiny é", fingerprint(model), n_chains, segments)
     chain = recipe.run(model)
-    return Film(recipe, chain, chain.steps.numpy(), decode(model, chain.z), step=4)
+    return Film(recipe, chain, chain.energy, chain.steps.numpy(), decode(model, chain.z), step=4)
 
 
 @pytest.fixture(params=[IMAGES, COLOUR, POINTS], ids=["grey", "colour", "points"])
@@ -138,7 +138,7 @@ def test_a_long_film_keeps_its_ends(build: Build, monkeypatch: pytest.MonkeyPatc
 
 def test_a_chain_that_diverged_is_still_written(build: Build) -> None:
     film = film_of(build(POINTS))
-    film.trajectory.terms["tilt"][3:] = torch.nan
+    film.energy[3:] = torch.nan
     film.pictures[3:] = np.nan
     for data in (export.png(replace(film, step=5)), export.gif(film), export.npz(film)):
         assert data
@@ -155,7 +155,8 @@ def posterior_film(model: LatentEBM) -> Film:
     recipe = ChainRecipe("tiny", fingerprint(model), 4, segments, example="a ramp")
     chain = recipe.run(model, x)
     pictures = decode(model, chain.z)
-    return Film(recipe, chain, chain.steps.numpy(), pictures, 4, Example(x, "picture"))
+    steps, example = chain.steps.numpy(), Example(x, "picture")
+    return Film(recipe, chain, chain.energy, steps, pictures, 4, example)
 
 
 @pytest.mark.parametrize("config", [IMAGES, COLOUR, POINTS], ids=["grey", "colour", "points"])

@@ -128,7 +128,8 @@ def test_numbers_of_sentences_can_be_taken_away(page: AppTest) -> None:
     settings = ChainSettings(4, 20, 0.08, 1.0, 3)
     long_run.run(job, model, settings, 60, 10)
     recipe = recipe_of([Segment(0, settings)], 20, entry, cache.fingerprint(entry))
-    film = Film(recipe, job.latest.trajectory, np.array([0, 10, 20]), job.latest.pictures, 20)
+    t, pictures = job.latest.trajectory, job.latest.pictures
+    film = Film(recipe, t, t.energy, np.array([0, 10, 20]), pictures, 20)
     again = archive.loads(export.npz(film)).replay(model)
     np.testing.assert_array_equal(again.z, job.latest.trajectory.z)
 

@@ -52,7 +52,7 @@ def test_curves_of_prior_and_posterior_chains(build: Build) -> None:
     }.items():
         start = langevin.init(density, noise.at(0))
         trajectory, _ = walk(density, start, CONFIG, noise=noise, frame=PLANE)
-        seen[name] = curves(trajectory)
+        seen[name] = curves(trajectory, trajectory.energy)
         key = "neg_log_prior" if name == "prior" else "neg_log_joint"
         likelihood = trajectory.log_likelihood if name == "posterior" else torch.zeros(9, 3)
         base = trajectory.half_sq_norm + np.log(2 * np.pi)  # −log N(z; 0, I) in the plane
