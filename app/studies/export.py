@@ -86,7 +86,7 @@ class Film:
     @property
     def name(self) -> str:
         """Stem of the files' names."""
-        return file_stem(self.recipe)
+        return file_stem(self.recipe, self.example)
 
     def frame(self, i: int) -> Image.Image:
         """Picture i of all chains, enlarged, with its step and the median energy beneath."""

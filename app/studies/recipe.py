@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from app.models import ModelEntry
@@ -45,11 +47,26 @@ def recipe_of(
     )
 
 
-def file_stem(recipe: ChainRecipe) -> str:
-    """What the files of a chain are called."""
+def file_stem(recipe: ChainRecipe, example: Example | None = None) -> str:
+    """What the files of a chain are called; it keeps its name while it takes more steps.
+
+    Args:
+        recipe: the chain.
+        example: whose posterior it climbs; None for a prior chain.
+    """
     model = "".join(c if c.isascii() and c.isalnum() else "-" for c in recipe.model)
     kind = "" if recipe.example is None else "-posterior"
-    return f"{model}{kind}-seed{recipe.segments[0].seed}"
+    return f"{model}{kind}-seed{recipe.segments[0].seed}-{_digest(recipe, example)}"
+
+
+def _digest(recipe: ChainRecipe, example: Example | None) -> str:
+    """Six hexadecimal digits that change with any setting, and with the example."""
+    *past, last = recipe.segments
+    last = replace(last, sampler=replace(last.sampler, n_steps=0))
+    digest = hashlib.sha256(replace(recipe, segments=(*past, last)).to_json().encode())
+    if example is not None:
+        digest.update(example.x.numpy().tobytes())
+    return digest.hexdigest()[:6]
 
 
 def lines(
@@ -74,7 +91,7 @@ def lines(
         tilt = "" if recipe.tilt == 1 else f"{recipe.tilt:g}"
         script.add(f"density = model.prior_density({tilt})")
     else:
-        script.add_example(example, f"{file_stem(recipe)}.npz")
+        script.add_example(example, f"{file_stem(recipe, example)}.npz")
         n = recipe.n_chains
         script.add(f"density = model.posterior_density(x.expand({n}, *x.shape[1:]))")
     for i, segment in enumerate(recipe.segments):

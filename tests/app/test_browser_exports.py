@@ -13,6 +13,8 @@ import pytest
 from explorer import IDLE, press
 from PIL import Image
 
+from app.studies.examples import Example
+from app.studies.recipe import file_stem
 from lebm import archive, zoo
 from lebm.recipe import ChainRecipe
 
@@ -99,7 +101,8 @@ def test_posterior_chains_of_an_upload_are_taken_away_and_made_again(
     assert _download(page, "posterior.mp4")[4:8] == b"ftyp"
     assert b"log_likelihood" in _download(page, "posterior.csv").splitlines()[1]
 
-    (tmp_path / "digits-posterior-seed0.npz").write_bytes(data)
+    name = file_stem(chain.recipe, Example(chain.x, "picture"))
+    (tmp_path / f"{name}.npz").write_bytes(data)
     monkeypatch.chdir(tmp_path)
     names = _copied(page, "posterior.python")
     _assert_same(names["chain"].z, chain.arrays["z"])

@@ -198,6 +198,16 @@ def test_the_table_marks_what_is_to_come(build: Build) -> None:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
+def test_files_of_both_sides_have_names_of_their_own(build: Build, question: str) -> None:
+    a, b = (
+        side_of(name, build(IMAGES), settings)
+        for name, settings in zip("AB", (SETTINGS, compare.asked(question, SETTINGS)), strict=True)
+    )
+    names = {Film.of(side.run, side.recipe, 5).name for side in (a, b)}
+    assert len(names) == 1 + (question != "my choice")  # which leaves B as A
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
 def test_each_side_is_exported_and_replayed(build: Build, question: str) -> None:
     model = build(IMAGES)
     side = side_of("B", model, compare.asked(question, SETTINGS))

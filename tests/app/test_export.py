@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -146,7 +147,27 @@ def test_a_chain_that_diverged_is_still_written(build: Build) -> None:
 
 
 def test_names_of_files_are_plain(film: Film) -> None:
-    assert film.name == "runs-tiny---seed3"
+    assert re.fullmatch("runs-tiny---seed3-[0-9a-f]{6}", film.name)
+
+
+def test_a_chain_keeps_its_name_and_another_has_another(build: Build) -> None:
+    model = build(IMAGES)
+    film = film_of(model)
+    (first,) = film.recipe.segments
+    assert film_of(model, n_steps=9).name == film.name  # a few steps later
+    fork = (first, Segment(4, LangevinConfig(3, 0.05)))
+    longer = (replace(first, sampler=LangevinConfig(9, 0.05)), fork[1])
+    others = [{"tilt": 0.0}, {"segments": fork}, {"segments": longer}, {"n_chains": 6}]
+    others += [{"segments": (replace(first, adjusted=True),)}]
+    recipes = [replace(film.recipe, **changes) for changes in others]
+    names = {replace(film, recipe=recipe).name for recipe in recipes}
+    assert len(names - {film.name}) == len(others)
+
+
+def test_chains_of_two_pictures_have_two_names(build: Build) -> None:
+    film = posterior_film(build(IMAGES))
+    other = replace(film, example=Example(-film.example.x, "picture"))
+    assert posterior_film(build(IMAGES)).name == film.name != other.name
 
 
 def posterior_film(model: LatentEBM) -> Film:
@@ -174,7 +195,7 @@ def test_files_of_a_posterior_chain_hold_its_example(build: Build, config: Model
     assert float(row["log_likelihood"]) == pytest.approx(
         float(film.trajectory.log_likelihood[0, 0]), rel=1e-6
     )
-    assert film.name == "tiny-posterior-seed3"
+    assert re.fullmatch("tiny-posterior-seed3-[0-9a-f]{6}", film.name)
 
 
 def test_the_example_stands_beside_its_reconstructions(build: Build) -> None:
