@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -124,7 +125,7 @@ def _show_buttons(run: Run, config: TrainConfig | None) -> None:
             if run.id != EXAMPLE or title == "Time machine":
                 st.link_button(
                     f"Open in {title}",
-                    url.format(run.id),
+                    url.format(quote(run.id, safe="")),
                     disabled=not has_model,
                     help="Its newest checkpoint" if has_model else "Once it has a checkpoint",
                 )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -208,6 +209,18 @@ def test_each_end_of_a_run_is_said_and_what_to_do(
     assert {b.key for b in page.button} & {"stop", "resume", "rewind"} == {offered}
     if offered == "rewind":
         assert page.code[0].value.endswith("/mine --seed 1 --lr-scale 0.5")
+
+
+def test_a_link_names_the_run_whatever_its_folder_is_called(
+    page: AppTest, save_run: Callable[..., Path]
+) -> None:
+    name = "a&b #1+50%"
+    save_run(name)
+    page.query_params["run"] = name
+    page.run()
+    assert not page.exception
+    queries = [parse_qs(urlsplit(link.proto.url).query) for link in page.get("link_button")]
+    assert queries == [{"model": [f"runs/{name}"]}] * 3 + [{"run": [name]}]
 
 
 @pytest.mark.parametrize("name", ["config.json", "metrics.csv", "end.json", "lock"])
