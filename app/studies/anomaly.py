@@ -302,10 +302,11 @@ def lines(
     )
     if again is not None:
         (item, n, seed), config = again, run.config()
+        root = "" if config.data_root is None else f", Path({str(config.data_root)!r})"
         script.use("train", "data")
         script.add(
             "",
-            f"whole = data.load({config.dataset!r}, model.config.data_shape)",
+            f"whole = data.load({config.dataset!r}, model.config.data_shape{root})",
             f"divided = data.hold_out(whole, {config.held_out}, {config.split})",
             f"x = data.to_model_range(scores.test_examples(divided)[{item} : {item + 1}])",
             f"x = x.expand({n}, *model.config.data_shape)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -176,3 +177,19 @@ def test_the_lines_make_the_score_and_the_restarts(monkeypatch: pytest.MonkeyPat
         np.testing.assert_allclose(names["restarts"][name].numpy(), values, rtol=1e-4, atol=1e-4)
     exec(anomaly.lines(entry, EXAMPLE, step, "typicality", weights, None), names)
     np.testing.assert_allclose(names["score"], known().typicality())
+
+
+def test_the_lines_find_the_data_where_the_run_did(tmp_path: Path) -> None:
+    run, root = RunDir(tmp_path / "run"), tmp_path / "its data"
+    shutil.copytree(EXAMPLE.path, run.path)
+    config = (EXAMPLE.path / "config.json").read_text()
+    (run.path / "config.json").write_text(
+        config.replace('"data_root": null', f'"data_root": "{root}"')
+    )
+    step = max(anomaly.steps(run))
+    entry = ModelEntry("runs/x", "", run.checkpoint_path(step), 0)
+    written = anomaly.lines(entry, run, step, "sum", ALL_ONE, (400, 2, 0))
+    assert f"data.load('digits', model.config.data_shape, Path({str(root)!r}))" in written
+    names: dict = {}
+    exec(written, names)
+    assert names["x"].shape == (2, 1, 8, 8)
