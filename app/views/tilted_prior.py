@@ -115,8 +115,12 @@ def _show_numbers(scene: Scene) -> None:
         ),
     }
     if exact is None:
-        help_line = "Share of the proposed steps at this λ that passed the Metropolis test"
-        shown["MALA acceptance"] = (f"{path.acceptance[i]:.0%}", help_line)
+        help_line = (
+            "Share of the proposed steps at this λ that passed the Metropolis test; draws of p₀ "
+            "need no steps"
+        )
+        share = f"{path.acceptance[i]:.0%}" if scene.tilt > 0 else "–"
+        shown["MALA acceptance"] = (share, help_line)
     else:
         help_line = "By quadrature over the latent plane"
         shown["Exact: log Z, KL"] = (f"{exact.log_z:.2f}, {exact.kl:.2f}", help_line)

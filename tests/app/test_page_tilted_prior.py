@@ -89,6 +89,21 @@ def test_samples_on_the_way_are_called_what_they_are(
     assert f"amples of {named}" not in _captions(page)
 
 
+def test_where_no_step_was_proposed_none_was_accepted(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.query_params.update({"model": "digits", "tilt": "0.0"})
+    with _held_up(page, monkeypatch, at=0):
+        assert not page.exception
+        shown = {metric.label: metric.value for metric in page.metric}
+    assert shown["MALA acceptance"] == "–"
+    assert shown["KL(p_λ ‖ p₀), nats"] == "0.00"
+    page.select_slider(key="tilt").set_value(0.5)
+    with_lines(page)
+    (accepted,) = [m.value for m in page.metric if m.label == "MALA acceptance"]
+    assert 30 < int(accepted.removesuffix("%")) < 100
+
+
 def _captions(page: AppTest) -> str:
     """What the page says of its samples."""
     images = [*page.get("image"), *page.get("imgs")]  # one or the other, as Streamlit's version
