@@ -52,6 +52,18 @@ class Frame:
         names = {1: ("z", ""), 2: ("z₁", "z₂")}
         return names.get(len(self.mean), ("direction 1", "direction 2"))
 
+    @property
+    def seen(self) -> str:
+        """What is seen where it is no plane."""
+        dim = len(self.mean)
+        if dim == 1:
+            return "Latent line"
+        return f"Latents in two of {dim} directions, {self.explained:.0%} of the variance"
+
+    def caption(self, n_steps: int) -> str:
+        """What is seen, over a shade of prior chains after so many steps."""
+        return f"{self.seen}; shade: the prior after {n_steps} steps"
+
     def transform(self, z: Tensor) -> np.ndarray:
         """Points: `(..., latent_dim) -> (..., 2)`."""
         return self.project(z - self.mean)
@@ -100,12 +112,13 @@ def latent_plane(model: LatentEBM, sampler: LangevinConfig) -> LatentPlane:
     both = torch.cat([start, end])
     frame = Frame.fit(both)
     extent = float(np.ceil(2.1 * np.abs(frame.transform(both)).max()) / 2)
-    shade = f"shade: the prior after {n_steps} steps"
+    diverge = f"{frame.seen}; no shade: the prior chains diverge"
+    caption = frame.caption(n_steps) if len(end) else diverge
     backdrop = Backdrop(
         density=smoothed_density(frame.transform(end), extent),
         extent=extent,
         axes=frame.axes,
-        caption=f"{_seen(frame)}; {shade if len(end) else 'no shade: the prior chains diverge'}",
+        caption=caption,
     )
     return LatentPlane(frame, backdrop)
 
@@ -116,13 +129,6 @@ def _samples(model: LatentEBM, sampler: LangevinConfig) -> tuple[Tensor, Tensor]
     start = model.prior.sample_base(N_SAMPLES, generator=generator)
     end = langevin.sample(model.prior_density(), start, sampler, generator=generator)
     return start, end[end.norm(dim=-1) <= sampler.max_radius]
-
-
-def _seen(frame: Frame) -> str:
-    dim = len(frame.mean)
-    if dim == 1:
-        return "Latent line"
-    return f"Latents in two of {dim} directions, {frame.explained:.0%} of the variance"
 
 
 @torch.no_grad()

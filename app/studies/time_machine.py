@@ -53,12 +53,14 @@ class TimeMachine:
     Attributes:
         id: names the run's checkpoints and the chains' settings.
         plane: of the last checkpoint, in which all stages are drawn.
+        n_steps: taken by every chain.
         stages: oldest first, at least one.
         skipped: sentences about checkpoints that cannot be used.
     """
 
     id: str
     plane: LatentPlane
+    n_steps: int
     stages: tuple[Stage, ...]
     skipped: tuple[str, ...] = ()
 
@@ -72,10 +74,17 @@ class TimeMachine:
         starts = np.stack([stage.start_energy for stage in self.stages])
         return starts, np.stack([stage.curves["energy"] for stage in self.stages])
 
+    @property
+    def _caption(self) -> str:
+        """What the shade is: a plane's is exact, any other that of the chains shown."""
+        if self.stages[0].density is not None:
+            return self.plane.backdrop.caption
+        return self.plane.frame.caption(self.n_steps)
+
     def track(self) -> Track:
         """The stages as the player shows them, one a record."""
-        transform, backdrop = self.plane.frame.transform, self.plane.backdrop
-        latents = [transform(stage.z) for stage in self.stages]
+        frame, backdrop = self.plane.frame, self.plane.backdrop
+        latents = [frame.transform(stage.z) for stage in self.stages]
         n = len(self.stages[0].examples)
         shades = [
             _shade(points, backdrop.extent) if stage.density is None else stage.density
@@ -96,7 +105,7 @@ class TimeMachine:
             },
             examples=np.stack([stage.examples for stage in self.stages]),
             latents=np.stack(latents)[:, :n],
-            backdrop=replace(backdrop, density=np.stack(shades)),
+            backdrop=replace(backdrop, density=np.stack(shades), caption=self._caption),
             arrows={},
             failures=failures,
             limit=len(self.stages) - 1,
@@ -141,7 +150,9 @@ def build(
         except checkpoint.CheckpointError as error:
             skipped.append(str(error))
         if stages:
-            machine = TimeMachine(machine_id, plane, tuple(stages), tuple(skipped))
+            machine = TimeMachine(
+                machine_id, plane, settings.n_steps, tuple(stages), tuple(skipped)
+            )
             job.publish(machine, done / len(checkpoints))
     if not stages:
         raise ValueError(skipped[0])

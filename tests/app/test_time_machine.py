@@ -13,6 +13,7 @@ from app.studies.chain_run import ChainRun, ChainSettings
 from app.studies.frame import exact_density, latent_plane
 from app.studies.time_machine import TimeMachine, build, chosen
 from lebm import checkpoint
+from lebm.langevin import LangevinConfig
 
 SETTINGS = ChainSettings(n_chains=9, n_steps=6, step_size=0.05, temperature=1.0, seed=3)
 EXAMPLE = Path(time_machine.__file__).parents[1] / "example_run" / "checkpoints"
@@ -52,6 +53,17 @@ def test_beyond_the_plane_the_shade_is_a_smoothed_sample(save_run) -> None:
     assert track.examples.shape[:2] == track.latents.shape[:2] == (2, 9)
     assert (track.backdrop.density.max((1, 2)) == 255).all()
     np.testing.assert_array_equal(track.latents[0], track.latents[1])  # one model, two steps
+
+
+def test_the_shade_is_called_what_it_is(save_run) -> None:
+    file = save_run("tiny", sampler=LangevinConfig(n_steps=40, step_size=0.05))
+    model, card = checkpoint.load(file)
+    trained = latent_plane(model, card.prior_sampler).backdrop.caption
+    said = travel([file]).track().backdrop.caption
+    assert trained.endswith("shade: the prior after 40 steps")
+    assert said == trained.replace("40 steps", f"{SETTINGS.n_steps} steps")
+    in_plane = travel(sorted(EXAMPLE.iterdir())[-1:]).track().backdrop
+    assert in_plane.caption == "Latent plane; shade: the exact prior density"
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_said(save_run) -> None:
