@@ -117,9 +117,9 @@ LESSON = Lesson(
     question="Compare the mean energy with the exact one at s = 0.01, 0.03 and 0.1. Then turn on "
     "Metropolis. Are all five arms still visited alike?",
     answer="At s = 0.1 the mean energy ends far above the exact one: the blur of large steps; "
-    "with Metropolis the same steps meet it. At s = 0.01 neither does yet, since 2,500 small "
-    "steps seldom cross from arm to arm. And the arms: short chains fill all five much alike, "
-    "long ones gather in those that the density prefers. They stay with the data, but not in its "
-    "proportions.",
+    "with Metropolis the same steps come close to it. At s = 0.01 neither does yet, since 2,500 "
+    "small steps seldom cross from arm to arm. And the arms: short chains fill all five much "
+    "alike, long ones gather in those that the density prefers. They stay with the data, but not "
+    "in its proportions.",
     draw=draw,
 )
