@@ -21,14 +21,15 @@ prior, grid = model.prior.double(), PlaneGrid(extent=4.5, n_points=90)
 f = prior.neg_energy(grid.points)
 log_density = {tilt} * f + prior.base_log_prob(grid.points)
 log_z = grid.log_integral(log_density)
+log_ratio = {tilt} * f - log_z
 density = (log_density - log_z).exp()
 kl = (density * {tilt} * f).sum() * grid.cell_area - log_z
 """
-_F_LIMIT = 4.0
+_LIMIT = 4.0  # nats; what lies beyond is drawn like this
 
 
 def draw() -> str:
-    """f, the tilted density, and what it decodes to."""
+    """What the tilt adds and takes, the tilted density, and what it decodes to."""
     tilt = st.slider(
         "Tilt λ",
         0.0,
@@ -40,11 +41,11 @@ def draw() -> str:
         help="p is proportional to exp(λ f) p₀: 0 is the Gaussian, 1 the learned prior.",
     )
     tilted = cache.computed(toy.tilted, round(tilt, 1))
-    f = cache.computed(toy.learned_f)
     columns = st.columns(3)
-    energy = plane.plane("λ f(z), the learned tilt", plane.LATENT, toy.LATENT_EXTENT)
-    plane.signed(energy, f.axis, np.clip(tilt * f.values, -_F_LIMIT, _F_LIMIT), _F_LIMIT)
-    columns[0].plotly_chart(energy, key="f")
+    ratio, title = tilted.log_ratio, "log p<sub>λ</sub> − log p₀ = λ f − log Z(λ)"
+    change = plane.plane(title, plane.LATENT, toy.LATENT_EXTENT)
+    plane.signed(change, ratio.axis, np.clip(ratio.values, -_LIMIT, _LIMIT), _LIMIT)
+    columns[0].plotly_chart(change, key="change")
     latent = plane.plane("the tilted prior p<sub>λ</sub>", plane.LATENT, toy.LATENT_EXTENT)
     plane.shade(latent, tilted.density.axis, tilted.density.values, TILTED)
     base = cache.computed(toy.tilted, 0.0).density
@@ -74,9 +75,9 @@ LESSON = Lesson(
     name="Tilt",
     title="A small network tilts the Gaussian",
     text="Multiply $N(0, I)$ by $e^{f(z)}$, with $f$ a small network, and divide by $Z$ so that "
-    "it integrates to 1. Where $f$ is high (red) the prior gains mass, where it is low (blue) it "
-    "loses. $-f$ is called the *energy*. $Z$ is the mean of $e^f$ under the Gaussian: in a plane "
-    "it is a sum over a grid, elsewhere nobody knows it, and nobody needs to.",
+    r"it integrates to 1. Where $f$ is above $\log Z$ (red) the prior gains mass, where it is "
+    "below (blue) it loses. $-f$ is called the *energy*. $Z$ is the mean of $e^f$ under the "
+    "Gaussian: in a plane it is a sum over a grid, elsewhere nobody knows it, and nobody needs to.",
     equation=r"\begin{gathered} p_\alpha(z) = \frac{1}{Z(\alpha)} \exp(f_\alpha(z)) \, p_0(z) \\ "
     r"Z(\alpha) = \int \exp(f_\alpha(z)) \, p_0(z) \, dz \end{gathered}",
     source="eq. 2; λ scales f here, and λ = 1 is the model",

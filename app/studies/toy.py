@@ -150,6 +150,7 @@ class Tilted:
 
     Attributes:
         density: p_λ.
+        log_ratio: log p_λ - log p_0 = λ f - log Z(λ): above 0 where the tilt adds mass.
         log_z: log Z(λ).
         kl: KL(p_λ ‖ p_0), nats.
         log_prob_x: mean log p(x) of held-out examples under p_λ, nats.
@@ -158,6 +159,7 @@ class Tilted:
     """
 
     density: Field
+    log_ratio: Field
     log_z: float
     kl: float
     log_prob_x: float
@@ -176,7 +178,8 @@ def tilted(tilt: float) -> Tilted:
     z = draw(density, N_SAMPLES, GRID)
     x = toy().model.generate(z)
     numbers = (float(log_z), float(kl), log_prob_x(density, GRID))
-    return Tilted(field(density), *numbers, z.float().numpy(), x.float().numpy())
+    fields = (field(density), field(log_tilt - log_z))
+    return Tilted(*fields, *numbers, z.float().numpy(), x.float().numpy())
 
 
 @cache
@@ -196,12 +199,6 @@ def _likelihoods(grid: PlaneGrid) -> Tensor:
     """p_β(x|z) of `N_JUDGED` held-out examples at the grid's points, `(n, n_points²)`."""
     model, x = toy().model, toy().test[:N_JUDGED].double()
     return torch.stack([model.log_likelihood(row, grid.points).exp() for row in x])
-
-
-def learned_f() -> Field:
-    """f of the zoo's model, less its mean under p_0."""
-    weights = toy().model.prior.base_log_prob(GRID.points).exp() * GRID.cell_area
-    return field(_f() - (_f() * weights).sum())
 
 
 def prior_field() -> Field:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
+import json
 import operator
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -123,6 +126,18 @@ def test_the_function_named_is_the_one_shown(lesson) -> None:
     assert operator.attrgetter(name)(importlib.import_module(module)) is lesson.function
     assert lesson.function_source.lstrip().startswith(("def ", "@", "class "))
     assert lesson.function_says.endswith((".", ":"))
+
+
+def test_the_tilt_lesson_draws_the_change_that_its_code_computes(open_step) -> None:
+    page = open_step(step="tilting", **{"lambda": "0.7"})
+    names: dict = {}
+    exec(page.code[0].value, names)
+    figure = json.loads(page.get("plotly_chart")[0].proto.spec)
+    assert figure["layout"]["title"]["text"].endswith("= λ f − log Z(λ)")
+    drawn = figure["data"][0]["z"]
+    values = np.frombuffer(base64.b64decode(drawn["bdata"]), drawn["dtype"]).reshape(90, 90)
+    expected = names["log_ratio"].view(90, 90).T.clip(-4, 4)
+    np.testing.assert_allclose(values, expected.detach(), atol=1e-4)
 
 
 def test_what_metropolis_does_for_large_steps_is_said_as_it_shows() -> None:

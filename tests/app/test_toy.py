@@ -56,6 +56,16 @@ def test_a_tilt_agrees_with_quadrature_on_another_grid(tilt):
     assert mass(view.density) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.parametrize("tilt", [0.4, 1.0, 1.5])
+def test_the_tilt_is_red_where_the_prior_gains_mass_and_blue_where_it_loses(tilt):
+    view, base = tilted(tilt), tilted(0.0)
+    expected = np.log(view.density.values.astype(float)) - np.log(base.density.values)
+    np.testing.assert_allclose(view.log_ratio.values, expected, atol=1e-4)
+    gained = view.density.values > base.density.values
+    np.testing.assert_array_equal(view.log_ratio.values > 0, gained)
+    assert 0 < gained.mean() < 1
+
+
 def test_log_prob_x_is_the_library_s_log_marginal():
     x = toy().test[:N_JUDGED].double()
     ours = log_marginal(toy().model, x, GRID).mean().item()
