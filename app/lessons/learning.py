@@ -17,14 +17,14 @@ from train.objectives import prior_loss
 
 _CODE = """\
 import torch
-from lebm import LangevinConfig, TiltedPrior, langevin, zoo
+from lebm import LangevinConfig, langevin, zoo
 from train import data
 from train.objectives import prior_loss
 
 model, card = zoo.load_model("pinwheel")
-model.prior = TiltedPrior(latent_dim=2, hidden=100, activation="gelu")
+model.prior.requires_grad_(True)
 for parameter in model.prior.f[-1].parameters():
-    torch.nn.init.zeros_(parameter)  # f = 0
+    torch.nn.init.zeros_(parameter)  # f = 0, on the features that it had learned
 points, rng = data.load("pinwheel", (2,)).train, torch.Generator().manual_seed(0)
 adam = torch.optim.Adam(model.prior.parameters(), {rate}, betas=(0.5, 0.999))
 short_run = LangevinConfig(n_steps={n_steps}, step_size=0.03)
@@ -116,7 +116,8 @@ LESSON = Lesson(
     text="Maximum likelihood asks for one thing only: raise $f$ at the $z$ that examples come "
     "from, the posterior samples $z^+$, and lower it at the $z$ that the prior now produces, "
     "$z^-$. Where both are equally common, nothing moves, and learning is done. Here $f$ starts "
-    "at 0 under the finished generator; Algorithm 1 also moves the generator, by eq. 8.",
+    "at 0 under the finished generator: its last layer is zero, and the layers before it keep the "
+    "features they had learned. Algorithm 1 also moves the generator, by eq. 8.",
     equation=r"\delta_\alpha(x) = \mathrm{E}_{p_\theta(z|x)}\left[\nabla_\alpha f_\alpha(z)\right] "
     r"- \mathrm{E}_{p_\alpha(z)}\left[\nabla_\alpha f_\alpha(z)\right]",
     source="eq. 7; both means are taken over 128 short chains",

@@ -53,7 +53,7 @@ class Learned:
 
 
 def untilted(model: LatentEBM) -> LatentEBM:
-    """A copy whose f is 0 everywhere, ready to learn; the generator stays as it is."""
+    """A copy whose f is 0 everywhere, ready to learn; all but its last layer stays as it is."""
     model = copy.deepcopy(model)
     model.prior.requires_grad_(True)
     for parameter in model.prior.f[-1].parameters():

@@ -16,8 +16,10 @@ from streamlit.testing.v1 import AppTest
 from app import cache
 from app.jobs import Job
 from app.lessons import LESSONS
-from app.studies import toy_chains
+from app.studies import toy_chains, toy_learning
 from app.studies.toy_chains import LongChains
+from app.studies.toy_learning import Learned
+from lebm.exact import PlaneGrid
 
 SLUGS = [lesson.slug for lesson in LESSONS]
 
@@ -126,6 +128,25 @@ def test_the_function_named_is_the_one_shown(lesson) -> None:
     assert operator.attrgetter(name)(importlib.import_module(module)) is lesson.function
     assert lesson.function_source.lstrip().startswith(("def ", "@", "class "))
     assert lesson.function_says.endswith((".", ":"))
+
+
+def test_the_learning_lesson_shows_the_code_of_its_updates(
+    open_step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_step(step="learning", updates="3", K0="20")
+    names: dict = {}
+    exec(page.code[0].value, names)
+    monkeypatch.setattr(toy_learning, "N_UPDATES", 3)
+    job: Job[Learned] = Job()
+    toy_learning.learn(job, 0.003, 20)
+    assert job.latest is not None
+    last = job.latest.updates[-1]
+    np.testing.assert_allclose(names["z_plus"], last.z_plus, atol=1e-5)
+    np.testing.assert_allclose(names["z_minus"], last.z_minus, atol=1e-5)
+    grid = PlaneGrid(extent=4.0, n_points=80)
+    log_prob = names["model"].prior.double().unnorm_log_prob(grid.points)
+    density = (log_prob - grid.log_integral(log_prob)).exp().view(80, 80).T
+    np.testing.assert_allclose(last.density.values, density.detach(), atol=1e-4)
 
 
 def test_the_tilt_lesson_draws_the_change_that_its_code_computes(open_step) -> None:
