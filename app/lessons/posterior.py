@@ -70,8 +70,9 @@ def draw() -> str:
     )
     step_size = toy_chains.posterior_step_size(noise_std)
     st.caption(
-        f"Step size s = {step_size:.3g}, scaled with σ²: the likelihood pulls with 1/σ², and a "
-        "longer step would overshoot."
+        f"Step size s = {step_size:.3g}. It grows with σ², since the likelihood pulls with 1/σ², "
+        "as far as the 0.03 of the prior's chains: the prior pulls too, and a longer step would "
+        "overshoot."
     )
     return _CODE.format(noise_std=noise_std, example=example, step=step, step_size=step_size)
 
@@ -93,6 +94,7 @@ LESSON = Lesson(
     "try another example and walk from step 0: do all chains find it?",
     answer="A small σ leaves a sharp spot, or several where g folds the plane onto itself; a "
     "large one lets x say little, and the posterior returns to the prior. Chains that start on "
-    "the far side of a fold may be stuck there: each knows only its own slope.",
+    "the far side of a fold may be stuck there: each knows only its own slope. At σ = 0.8 they "
+    "have the whole prior to spread over, and at step 100 some are still on their way.",
     draw=draw,
 )

@@ -79,9 +79,12 @@ class PosteriorView:
 
 
 def posterior_step_size(noise_std: float) -> float:
-    """The card's step size, scaled with σ²: the likelihood's force grows as 1/σ²."""
-    trained = toy().card.posterior_sampler.step_size
-    return trained * (noise_std / toy().model.noise_std) ** 2
+    """The card's step size, scaled with σ², and at most its prior chain's.
+
+    The likelihood's force grows as 1/σ²; where σ is large, the prior's force is what is left.
+    """
+    card, ratio = toy().card, noise_std / toy().model.noise_std
+    return min(card.posterior_sampler.step_size * ratio**2, card.prior_sampler.step_size)
 
 
 def posterior(example: int, noise_std: float) -> PosteriorView:
