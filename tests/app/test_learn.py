@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from app import cache
 from app.jobs import Job
 from app.lessons import LESSONS
-from app.studies import toy_chains, toy_learning
+from app.studies import toy, toy_chains, toy_learning
 from app.studies.toy_chains import LongChains
 from app.studies.toy_learning import Learned
 from lebm.exact import PlaneGrid
@@ -128,6 +128,15 @@ def test_the_function_named_is_the_one_shown(lesson) -> None:
     assert operator.attrgetter(name)(importlib.import_module(module)) is lesson.function
     assert lesson.function_source.lstrip().startswith(("def ", "@", "class "))
     assert lesson.function_says.endswith((".", ":"))
+
+
+@pytest.mark.parametrize("hole", ["0.2", "0.5", "0.9"])
+def test_the_holes_lesson_shows_the_code_of_its_number(open_step, hole: str) -> None:
+    page = open_step(step="holes", hole=hole)
+    names: dict = {}
+    exec(page.code[0].value, names)
+    assert float(names["share"]) == pytest.approx(toy.holes().share(float(hole)), abs=1e-9)
+    assert page.metric[0].value == f"{names['share']:.0%}"
 
 
 def test_the_learning_lesson_shows_the_code_of_its_updates(
