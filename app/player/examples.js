@@ -9,7 +9,8 @@ class Pictures {
     this.sheet = new OffscreenCanvas(1, 1); // all pictures of a record, pixel by pixel
   }
 
-  draw({ header, columns }, record, chain, colors) {
+  draw(trajectory, record, chain, colors) {
+    const { header, columns } = trajectory;
     const [h, w, c] = header.shape;
     const across = gridColumns(header.n);
     const rows = Math.ceil(header.n / across);
@@ -25,11 +26,12 @@ class Pictures {
     const single = sized(this.one, w, h);
     const [column, row] = cell(chain);
     single.drawImage(this.sheet, column * w, row * h, w, h, 0, 0, w, h);
-    this.lay(header, [across, rows], cell, chain, colors);
+    const stopped = new Set(trajectory.failures(record).map((failure) => failure.chain));
+    this.lay(header, [across, rows], cell, chain, stopped, colors);
   }
 
   // Enlarge the sheet's pictures to the size on screen, with gaps, and mark chains.
-  lay({ n, shape: [h, w], failures }, [across, rows], cell, chain, colors) {
+  lay({ n, shape: [h, w] }, [across, rows], cell, chain, stopped, colors) {
     const ratio = window.devicePixelRatio || 1;
     const gap = 2 * ratio;
     const side = Math.max(this.many.clientWidth, 100) * ratio / across;
@@ -44,7 +46,7 @@ class Pictures {
       const source = [column * w, row * h, w, h];
       context.drawImage(this.sheet, ...source, x + gap / 2, y + gap / 2, width, height);
       if (i === chain) context.strokeRect(x + gap / 2, y + gap / 2, width, height);
-      if (!(i in failures)) continue;
+      if (!stopped.has(i)) continue;
       context.beginPath(); // a chain that was stopped is struck out
       context.moveTo(x + gap, y + gap);
       context.lineTo(x + width, y + height);

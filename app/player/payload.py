@@ -58,6 +58,23 @@ class Backdrop:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A chain that diverged, and where that is seen.
+
+    Attributes:
+        chain: its number.
+        first: the first record in which it stands stopped.
+        last: the last one; the track may not have grown so far yet.
+        sentence: says what became of it.
+    """
+
+    chain: int
+    first: int
+    last: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """One trajectory of n chains, T records long, as the player shows it.
 
@@ -70,7 +87,7 @@ class Track:
         latents: z in the frame of the 2-D view, `(T, n, 2)`.
         backdrop: what lies beneath them.
         arrows: name, best one of `ARROWS`, -> vectors at `latents`, `(T, n, 2)`.
-        failures: sentences about chains that diverged, by chain.
+        failures: of its chains.
         limit: the last record there can be; T - 1 if the track cannot grow.
     """
 
@@ -82,7 +99,7 @@ class Track:
     latents: np.ndarray
     backdrop: Backdrop
     arrows: dict[str, np.ndarray]
-    failures: dict[int, str]
+    failures: tuple[Failure, ...]
     limit: int
 
     def __post_init__(self) -> None:
@@ -152,7 +169,7 @@ def _header(track: Track, first: int) -> dict[str, Any]:
             {"key": key, "label": CURVES[key][0], "help": CURVES[key][1]} for key in track.curves
         ],
         "arrows": [{"name": name, "term": _TERM_OF.get(name, "")} for name in track.arrows],
-        "failures": track.failures,
+        "failures": [asdict(failure) for failure in track.failures],
         "side": track.backdrop.density.shape[-1] if first == 0 or _moves(track) else 0,
         "moving": _moves(track),
         "extent": track.backdrop.extent,

@@ -317,11 +317,11 @@ class Player {
 
   warning() {
     const { last, limit, position, chain } = this;
-    const failures = this.trajectories.flatMap(({ header }) => Object.values(header.failures));
-    const followed = this.trajectories.map(({ header }) => header.failures[chain]).find(Boolean);
+    const failures = this.trajectories.flatMap((trajectory) => trajectory.failures(position));
+    const followed = failures.find((failure) => failure.chain === chain) ?? failures[0];
     const count = failures.length;
-    if (count > 2) return `${count} chains were stopped; ${followed ?? failures[0]}.`;
-    if (count > 0) return `Stopped: ${failures.join("; ")}.`;
+    if (count > 2) return `${count} chains were stopped; ${followed.sentence}.`;
+    if (count > 0) return `Stopped: ${failures.map(({ sentence }) => sentence).join("; ")}.`;
     if (this.wanted >= last + FAR) return `Taking steps up to ${this.wanted} …`;
     if (!this.grows || position < limit) return "";
     return `This page keeps ${limit} steps; fewer chains may go further.`;

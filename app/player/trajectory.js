@@ -66,6 +66,11 @@ class Trajectory {
     return { side, values: own, name: `${this.id} ${record}` };
   }
 
+  // The chains that stand stopped in a record.
+  failures(record) {
+    return this.header.failures.filter(({ first, last }) => first <= record && record <= last);
+  }
+
   get last() {
     return this.length - 1;
   }

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from app.models import ModelEntry
-from app.player.payload import Track
+from app.player.payload import Failure, Track
 from app.studies import tracks
 from app.studies.frame import LatentPlane
 from lebm import langevin, mala
@@ -229,7 +229,7 @@ class ChainRun:
             latents=self.plane.frame.transform(t.z),
             backdrop=self.plane.backdrop,
             arrows=self.arrows,
-            failures={f.chain: str(f) for f in t.failures},
+            failures=tuple(Failure(f.chain, f.step, self.limit, str(f)) for f in t.failures),
             limit=self.limit,
         )
 

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from app.jobs import Job
-from app.player.payload import Track
+from app.player.payload import Failure, Track
 from app.studies import tracks
 from app.studies.chain_run import ChainSettings, decode, undrawable
 from app.studies.frame import LatentPlane, exact_density, smoothed_density
@@ -90,11 +90,11 @@ class TimeMachine:
             _shade(points, backdrop.extent) if stage.density is None else stage.density
             for stage, points in zip(self.stages, latents, strict=True)
         ]
-        failures = {
-            chain: f"{sentence} (iteration {stage.step:,})"
-            for stage in self.stages
+        failures = tuple(
+            Failure(chain, i, i, f"{sentence} (iteration {stage.step:,})")
+            for i, stage in enumerate(self.stages)
             for chain, sentence in stage.failures.items()
-        }
+        )
         return Track(
             id=self.id,
             title="",

@@ -163,7 +163,9 @@ def test_a_chain_that_was_stopped_stays_so_only_where_it_was(build: Build) -> No
     assert after.trajectory.failures[0] == wild.trajectory.failures[0]
     rescued = wild.fork(failed_at - 1, replace(SETTINGS, step_size=0.01)).advance(10)
     assert 0 not in [failure.chain for failure in rescued.trajectory.failures]
-    assert wild.track().failures[0].startswith("chain 0 ")
+    shown = wild.track().failures[0]
+    assert shown.sentence.startswith("chain 0 ")
+    assert (shown.chain, shown.first, shown.last) == (0, failed_at, wild.limit)
 
 
 def test_acceptance_counts_the_tested_steps_alone(build: Build) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.player.payload import CURVES, Backdrop, Track, View, encode
+from app.player.payload import CURVES, Backdrop, Failure, Track, View, encode
 
 VIEW = View(step=1, chain=0, curve="energy")
 T, N = 5, 2
@@ -24,7 +24,7 @@ def _track(points: bool = False, **changes: object) -> Track:
         latents=rng.normal(size=(T, N, 2)),
         backdrop=Backdrop(rng.integers(0, 255, (7, 7), np.uint8), 3.5, ("z₁", "z₂")),
         arrows={"−z": rng.normal(size=(T, N, 2)), "mine": rng.normal(size=(T, N, 2))},
-        failures={1: "chain 1 left the radius at step 2"},
+        failures=(Failure(1, 2, 9, "chain 1 left the radius at step 2"),),
         limit=9,
     )
     return replace(track, **changes)
@@ -72,7 +72,9 @@ def test_all_arrays_come_back_from_the_bytes(points: bool, first: int) -> None:
     assert reader.rest == b""
     head = reader.header["tracks"][0]
     assert (head["first"], head["count"], head["limit"]) == (first, T - first, 9)
-    assert head["failures"] == {"1": "chain 1 left the radius at step 2"}
+    assert head["failures"] == [
+        {"chain": 1, "first": 2, "last": 9, "sentence": "chain 1 left the radius at step 2"}
+    ]
     assert reader.header["view"] == {"step": 1, "chain": 0, "curve": "energy"}
 
 

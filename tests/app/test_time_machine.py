@@ -92,8 +92,22 @@ def test_a_prior_that_blows_up_is_drawn_without_its_lost_chains(save_run) -> Non
     build(job, "a", [file], plane, settings)
     assert job.latest is not None
     track = job.latest.track()
-    assert set(track.failures) == {0, 1, 2, 3}
-    assert "iteration 5" in track.failures[0]
+    assert [failure.chain for failure in track.failures] == [0, 1, 2, 3]
+    assert "iteration 5" in track.failures[0].sentence
+
+
+def test_a_chain_that_fails_is_stopped_at_those_checkpoints_alone(save_run) -> None:
+    files = [save_run("mixed", step=step) for step in (5, 10, 15, 20)]
+    for file in (files[0], files[2]):
+        model, card = checkpoint.load(file)
+        for parameter in model.prior.parameters():
+            parameter.data *= 1e4
+        checkpoint.save(file, model, card)
+    failures = travel(files).track().failures
+    assert {failure.chain for failure in failures} == set(range(SETTINGS.n_chains))
+    assert {(failure.first, failure.last) for failure in failures} == {(0, 0), (2, 2)}
+    said = [failure.sentence for failure in failures if failure.chain == 3]
+    assert ["iteration 5)" in said[0], "iteration 15)" in said[1]] == [True, True]
 
 
 def test_a_cancelled_machine_keeps_what_it_has(save_run) -> None:
