@@ -33,6 +33,18 @@ def write(values: Mapping[str, object]) -> None:
                 del st.query_params[name]
 
 
+def confine(name: str, highest: int) -> None:
+    """Have the address name this number, where it names a greater one, and run anew.
+
+    To be called before the control of that name, which reads what the address said when the run
+    began; one that was drawn already follows the session.
+    """
+    if name not in st.session_state and number(name, 0) > highest:
+        write({name: highest})
+        if number(name, 0) == highest:
+            st.rerun()
+
+
 def drop_infinite() -> None:
     """Take infinite numbers out of the address and run anew; to be called before any control.
 

@@ -9,10 +9,10 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from app import cache
+from app import address, cache
 from app.draw import draw
 from app.models import ModelEntry
-from app.sidebar import plain
+from app.sidebar import confine, plain
 from app.studies import own_picture
 from app.studies.examples import Example
 from app.studies.own_picture import UnusablePicture
@@ -51,20 +51,51 @@ def pick_example(entry: ModelEntry, shape: tuple[int, ...]) -> Example | None:
     return example
 
 
+def pick_number(
+    label: str,
+    last: int,
+    key: str,
+    help_line: str,
+    *,
+    default: int = 0,
+    disabled: bool = False,
+) -> int:
+    """A number from 0 to `last`, whatever the address or another model asks for.
+
+    Args:
+        label: of the control.
+        last: the greatest there is.
+        key: of the control, in the address.
+        help_line: what it numbers.
+        default: where it opens.
+        disabled: whether it cannot be changed.
+    """
+    address.confine(key, last)
+    confine(key, 0, last)
+    chosen = st.number_input(
+        label,
+        min_value=0,
+        max_value=last,
+        value=min(default, last),
+        key=key,
+        bind="query-params",
+        disabled=disabled,
+        help=help_line,
+    )
+    return int(chosen)
+
+
 def _from_data(entry: ModelEntry) -> Example:
     """One of the model's examples, by its number."""
     known = cache.examples(entry)
-    number = st.number_input(
+    number = pick_number(
         "Sample of the model" if known.data is None else "Test example",
-        min_value=0,
-        max_value=9_999,
-        value=0,
-        key="i",
-        bind="query-params",
-        help="Examples that the model was not trained on, by number.",
+        len(known.rows) - 1,
+        "i",
+        "Examples that the model was not trained on, by number.",
     )
     st.caption(plain(known.source))
-    return known.example(int(number))
+    return known.example(number)
 
 
 def _choose_point(entry: ModelEntry) -> Example:

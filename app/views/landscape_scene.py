@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from app import cache
+from app.example import pick_number
 from app.exports import show_lines
 from app.figures.profiles import Strip
 from app.models import ModelEntry
@@ -26,6 +27,7 @@ from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 
 _KEPT = "landscape.kept"
+_LAST_CHAIN = 9_999
 _SCROLLS = """<style>
 .st-key-over-strips { overflow-x: auto; }
 .st-key-over-strips .stElementContainer:has(.stPlotlyChart) { min-width: 760px; }
@@ -138,21 +140,19 @@ def _choose_place(scene: Scene, name: str, number: int) -> Place | None:
     if kind == TYPED:
         sentence = type_sentence(scene.model, "Sentence", f"{key}t")
         return None if sentence is None else Place(kind, 0, scene.seed, sentence.typed)
-    return Place(kind, _choose_number(key, kind, number), scene.seed)
+    return Place(kind, _choose_number(scene, key, kind, number), scene.seed)
 
 
-def _choose_number(key: str, kind: Kind, number: int) -> int:
-    chosen = st.number_input(
+def _choose_number(scene: Scene, key: str, kind: Kind, number: int) -> int:
+    of_example = kind == "posterior of example"
+    return pick_number(
         "Number",
-        min_value=0,
-        max_value=9_999,
-        value=number,
-        key=f"{key}n",
-        bind="query-params",
+        len(scene.known().rows) - 1 if of_example else _LAST_CHAIN,
+        f"{key}n",
+        "Which chain or example; chain 17 is chain 17 of the Chains page.",
+        default=number,
         disabled=kind == "origin",
-        help="Which chain or example; chain 17 is chain 17 of the Chains page.",
     )
-    return int(chosen)
 
 
 def _show_said(scene: Scene, place: Place, z: Tensor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import address, cache
+from app.example import pick_number
 from app.models import ModelEntry
 from app.sidebar import plain
 from app.studies import own_sentence
@@ -78,16 +79,13 @@ def _begin_with_the_data(entry: ModelEntry, model: LatentEBM) -> None:
 
 def _from_data(entry: ModelEntry, model: LatentEBM) -> Example:
     known = cache.examples(entry)
-    number = st.number_input(
+    number = pick_number(
         "Sample of the model" if known.data is None else "Test sentence",
-        min_value=0,
-        max_value=9_999,
-        value=0,
-        key="i",
-        bind="query-params",
-        help="Sentences that the model was not trained on, by number.",
+        len(known.rows) - 1,
+        "i",
+        "Sentences that the model was not trained on, by number.",
     )
-    example = known.example(int(number))
+    example = known.example(number)
     st.markdown(f"x: {plain(_spelled(model, example)[0]) or SILENCE}")
     st.caption(plain(known.source))
     return example

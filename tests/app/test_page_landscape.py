@@ -13,6 +13,7 @@ from app.studies import landscape
 from app.studies.landscape import Place
 from lebm import zoo
 from lebm.model import ModelConfig
+from train import data
 
 VIEWS = ("Line", "Plane", "Paths", "Directions")
 
@@ -74,6 +75,20 @@ def test_every_kind_of_point_can_be_chosen(page: AppTest) -> None:
         page.run()
         page.selectbox(key="a").set_value(kind)
         assert _charts(page) == 1
+
+
+def test_the_number_is_that_of_the_example_whose_posterior_a_point_is_of(page: AppTest) -> None:
+    last = len(data.load("digits", (1, 8, 8)).test) - 1
+    page.query_params.update({"a": "posterior of example", "an": "9999", "b": "p₀ noise"})
+    page.query_params["bn"] = "9999"
+    assert _charts(page) == 1
+    assert page.number_input(key="an").value == last
+    assert page.number_input(key="bn").value == 9_999
+    assert page.query_params["an"] == str(last)
+    assert f"[{last} : {last + 1}]" in page.code[0].value
+    page.selectbox(key="b").set_value("posterior of example")
+    assert _charts(page) == 0  # both are of the last example now
+    assert page.number_input(key="bn").value == last
 
 
 @pytest.mark.parametrize("view", ["Line", "Paths"])

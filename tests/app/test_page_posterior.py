@@ -14,9 +14,9 @@ from explorer import arrived
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app.studies import own_picture
+from app.studies import examples, own_picture
 from app.studies.chain_run import ChainRun
-from lebm import zoo
+from lebm import checkpoint, zoo
 from lebm.model import ModelConfig
 from train import data
 
@@ -66,8 +66,26 @@ def test_restarts_reconstruct_the_example_that_was_chosen(page: AppTest) -> None
     x = data.to_model_range(data.load("digits", (1, 8, 8)).test[7:8])
     assert _explains(run, x)
     assert float(page.metric[1].value) < 0.02  # the zoo's card says 0.012 on average
-    page.number_input(key="i").set_value(9_999)
+    page.number_input(key="i").set_value(8)
     assert _run(page) is not run
+
+
+def test_the_number_is_that_of_the_example_however_few_there_are(
+    page: AppTest, save_run: Callable[..., Path]
+) -> None:
+    tests = data.load("digits", (1, 8, 8)).test
+    path = save_run("tiny")  # its data are not here: the model's own samples are
+    page.query_params["i"] = "9999"
+    run = _run(page)
+    number = page.number_input(key="i")
+    assert (number.value, number.max) == (len(tests) - 1, len(tests) - 1)
+    assert page.query_params["i"] == str(number.value)
+    assert _explains(run, data.to_model_range(tests[-1:]))
+    page.sidebar.selectbox(key="model").set_value("runs/tiny")
+    run = _run(page)
+    assert page.number_input(key="i").value == examples.N_SAMPLES - 1
+    samples = examples.find(*checkpoint.load(path))
+    assert _explains(run, data.to_model_range(samples.rows[-1:]))
 
 
 def test_restarts_are_stopped_on_the_way_and_compared_there(

@@ -12,6 +12,7 @@ import torch
 from explorer import arrived
 from streamlit.testing.v1 import AppTest
 
+from app.sidebar import plain
 from app.studies import sentence_chains
 from app.studies.chain_run import ChainSettings
 from app.studies.export import Film, npz, sentences_csv
@@ -131,6 +132,17 @@ def test_typing_begins_with_the_sentence_that_was_shown(page: AppTest) -> None:
     _chains(page)
     page.segmented_control(key="words_from").set_value("Typed").run()
     assert page.text_input(key="typed").value == "the butcher forgot to serve many pies ."
+
+
+def test_the_number_is_that_of_the_sentence(page: AppTest, model: LatentEBM) -> None:
+    page.query_params["i"] = "9999"
+    _chains(page)
+    number = page.number_input(key="i")
+    tests = data.unseen(zoo.load_model("text")[1].facts, model.config)
+    assert number.value == number.max == len(tests) - 1
+    assert page.query_params["i"] == str(number.value)
+    (said,) = model.config.text.vocabulary.decode(tests[-1:])
+    assert f"x: {plain(said)}" in _shown(page)
 
 
 def test_unknown_words_are_shown_as_what_they_become(page: AppTest, model: LatentEBM) -> None:
