@@ -75,6 +75,14 @@ def atomic_write(path: Path, data: bytes) -> None:
         OSError: if it cannot be written; the old file is then untouched.
     """
     path = Path(path)
+    try:
+        _replace(path, data)
+    except OSError as error:  # it may name the hidden file, which nobody asked for
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write beside the file, then take its place."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -118,7 +118,9 @@ def run(options: Options) -> str:
         RunError, ScoresError, CheckpointError: if a run or a file of it cannot be used, or a seed
             stands there twice.
         RecordError: if a record cannot.
+        ValueError: if the JSON cannot be written where it was asked for.
     """
+    records.check_place(options.json)
     paths, found = seeds.recorded(options.runs, Detected)
     groups = seeds.together(found + [detect(RunDir(path)) for path in paths])
     if options.json is not None:

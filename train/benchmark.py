@@ -77,6 +77,11 @@ def main(
     Returns:
         The exit status.
     """
+    try:
+        records.check_place(report)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     if threads:
         torch.set_num_threads(threads)

@@ -135,7 +135,9 @@ def run(options: Options) -> str:
         RunError: if a run cannot be used, or stands there twice.
         RecordError: if a record cannot.
         FeaturesUnavailable, DatasetUnavailable: if something is missing.
+        ValueError: if the JSON cannot be written where it was asked for.
     """
+    records.check_place(options.json)
     load = lru_cache(maxsize=2)(data.load)
     paths, found = seeds.recorded(options.runs, Measured)
     trainers = [_open(path, load) for path in paths]

@@ -106,7 +106,9 @@ def run(options: Options) -> str:
 
     Raises:
         RunError, CheckpointError: if a model cannot be had or judged.
+        ValueError: if the JSON cannot be written where it was asked for.
     """
+    records.check_place(options.json)
     fabric = ranks.connect(options.accelerator)
     team = Ranks(fabric)
     judged = [_judge(path, options, fabric.device, team) for path in options.models]

@@ -18,6 +18,7 @@ import msgspec
 import torch
 
 from lebm.checkpoint import atomic_write
+from train import ranks
 from train.cards import hardware
 
 T = TypeVar("T")
@@ -93,6 +94,25 @@ def of(
         hardware(device, n_processes),
         msgspec.to_builtins(results),
     )
+
+
+def check_place(path: Path | None) -> None:
+    """See that a record can be written where it was asked for, before hours of measuring.
+
+    Of several processes the first one looks, which writes.
+
+    Args:
+        path: the file; None where none was asked for.
+
+    Raises:
+        ValueError: if its folder does not exist, or it is a folder itself.
+    """
+    if path is None or not ranks.first():
+        return
+    if path.is_dir():
+        raise ValueError(f"--json {path} is a folder: name a file in it")
+    if not path.parent.is_dir():
+        raise ValueError(f"--json {path}: make the folder {path.parent} first")
 
 
 def write(path: Path, record: Record) -> None:

@@ -97,7 +97,9 @@ def run(options: Options) -> str:
 
     Raises:
         RunError, CheckpointError, DatasetUnavailable: if a run or its data cannot be used.
+        ValueError: if the JSON cannot be written where it was asked for.
     """
+    records.check_place(options.json)
     runs = [RunDir(path) for path in options.runs]
     configs = [run.held_out_config() for run in runs]  # before hours are spent on the first
     fabrics = [ranks.connect(options.accelerator, config.precision) for config in configs]

@@ -122,11 +122,16 @@ class Plan:
 def main() -> int:
     """Run the command line; returns the exit status."""
     options = tyro.cli(Options, prog="python -m train.scale", description=__doc__)
-    torch.set_num_threads(1)
-    record = records.of("scale", plan(options), CPU)
-    print(f"{record}\n\n{text(record.as_type(Plan))}")
-    if options.json is not None:
-        records.write(options.json, record)
+    try:
+        records.check_place(options.json)
+        torch.set_num_threads(1)
+        record = records.of("scale", plan(options), CPU)
+        print(f"{record}\n\n{text(record.as_type(Plan))}")
+        if options.json is not None:
+            records.write(options.json, record)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

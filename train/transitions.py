@@ -168,7 +168,9 @@ def run(options: Options) -> str:
     Raises:
         RunError, CheckpointError: if the model cannot be had or has no such chains.
         DatasetUnavailable: if its data cannot be had.
+        ValueError: if the JSON cannot be written where it was asked for.
     """
+    records.check_place(options.json)
     device = ranks.connect(options.accelerator).device
     model, card = _load(options.model)
     root, name = options.data_root, str(card.facts.get("data", ""))

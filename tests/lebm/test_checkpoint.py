@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import lebm
-from lebm.checkpoint import ModelCard, atomic_write, load, loads, save
+from lebm.checkpoint import PARTIAL, ModelCard, atomic_write, load, loads, save
 from lebm.decoder import TextConfig
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
@@ -156,9 +156,12 @@ def test_data_are_on_disk_before_the_name_points_to_them(tmp_path, monkeypatch):
     assert path.read_bytes() == b"new"
 
 
-def test_a_missing_folder_is_an_os_error(tmp_path):
-    with pytest.raises(OSError, match="No such file"):
-        save(tmp_path / "nowhere" / "tiny.safetensors", LatentEBM(CONFIGS[0]), CARD)
+def test_a_missing_folder_is_an_os_error_that_names_the_file_asked_for(tmp_path):
+    path = tmp_path / "nowhere" / "tiny.safetensors"
+    with pytest.raises(OSError, match="No such file") as caught:
+        save(path, LatentEBM(CONFIGS[0]), CARD)
+    assert caught.value.filename == str(path)
+    assert PARTIAL not in str(caught.value)
 
 
 def test_the_package_offers_load_and_save():

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import date
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
+import tyro
 
-from train import records, report
+from train import (
+    anomaly,
+    benchmark,
+    evaluate,
+    long_run,
+    records,
+    report,
+    rescore,
+    scale,
+    transitions,
+)
 from train.contest import Row
 from train.records import RecordError
 
@@ -51,3 +65,35 @@ def test_what_a_person_says_of_a_record_lies_beside_it(tmp_path):
     assert report.render(record).endswith("| 1 |\n\nSeed 0 alone: é.\n")
     records.write(tmp_path / "b.json", record)
     assert (tmp_path / "b.json").read_bytes() == (tmp_path / "a.json").read_bytes()
+
+
+#: What measures for long before it writes, and what it is asked to measure.
+COMMANDS: dict[str, tuple[Callable[[], int], list[str]]] = {
+    "anomaly": (anomaly.main, ["nowhere"]),
+    "benchmark": (partial(tyro.cli, benchmark.main), []),
+    "evaluate": (evaluate.main, ["nowhere"]),
+    "long_run": (long_run.main, ["nowhere"]),
+    "rescore": (rescore.main, ["nowhere"]),
+    "scale": (scale.main, ["digits"]),
+    "transitions": (transitions.main, ["nowhere"]),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_place_for_numbers_is_looked_at_before_they_are_measured(
+    name, tmp_path, monkeypatch, capsys
+):
+    command, arguments = COMMANDS[name]
+    monkeypatch.chdir(tmp_path)
+    for path, said in (("new/a.json", "make the folder new first"), (".", "is a folder")):
+        monkeypatch.setattr(sys, "argv", [name, *arguments, f"--json={path}"])
+        assert command() == 1
+        printed = capsys.readouterr()
+        assert said in printed.err
+        assert printed.out == ""
+
+
+def test_what_is_written_into_an_existing_folder_is_let_through(tmp_path):
+    records.check_place(None)
+    records.check_place(Path("a.json"))
+    records.check_place(tmp_path / "a.json")
