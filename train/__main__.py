@@ -140,7 +140,8 @@ def _prepare(
         console.print(f"{dataset.skipped} {what} were left out")
     console.print(
         f"{trainer.run.path}: {dataset.name}, {len(dataset.train)} examples, "
-        f"{trainer.expected_steps - trainer.step} iterations to go on {trainer.fabric.device}",
+        f"{max(0, trainer.expected_steps - trainer.step)} iterations to go on "
+        f"{trainer.fabric.device}",
         markup=False,
     )
     return trainer
@@ -168,7 +169,8 @@ def _resume(arguments: Resume, held: ExitStack) -> Trainer:
     run.check_version()
     fabric = ranks.connect(config.accelerator, config.precision)
     ranks.first_does(fabric, lambda: _lock(run, held))
-    config, state = run.config(), run.load_state()  # nobody else writes them now
+    before, state = run.config(), run.load_state()  # nobody else writes them now
+    config = before
     if arguments.epochs is not None:
         config = replace(config, epochs=arguments.epochs)
     if arguments.minutes is not None:
@@ -180,13 +182,30 @@ def _resume(arguments: Resume, held: ExitStack) -> Trainer:
         trainer.load_state_dict(state)
         if (arguments.epochs, arguments.minutes) != (None, None):
             trainer.command += f" && {_command()}"
-    if trainer.step > trainer.n_steps:
-        raise RunError(
-            f"{run.path} has done {trainer.step} iterations, {config.epochs} epochs are only "
-            f"{trainer.n_steps}: give more --epochs"
-        )
+    _refuse_less(trainer, before)
     ranks.first_does(fabric, lambda: run.create(config))
     return trainer
+
+
+def _refuse_less(trainer: Trainer, before: TrainConfig) -> None:
+    """See that a run has not done all, or more, of what it is now to do.
+
+    One that has reached its end may be asked for that end again, and leaves its model alone; one
+    that was stopped before its first checkpoint has no model to leave.
+    """
+    run, step, n_steps, minutes = trainer.run, trainer.step, trainer.n_steps, trainer.config.minutes
+    no_model = not run.checkpoints()
+    if step > n_steps or (step == n_steps and no_model):
+        raise RunError(
+            f"{run.path} has done {step} iterations, {trainer.config.epochs} epochs are only "
+            f"{n_steps}: give more --epochs"
+        )
+    over = minutes is not None and trainer.seconds >= 60 * minutes
+    if over and (minutes != before.minutes or no_model):
+        raise RunError(
+            f"{run.path} has learned for {trainer.seconds / 60:.3g} minutes, {minutes:g} minutes "
+            "are over: give more --minutes"
+        )
 
 
 def _rewind(arguments: Rewind, held: ExitStack) -> Trainer:

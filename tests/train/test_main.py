@@ -166,6 +166,44 @@ def test_fewer_epochs_than_were_trained_are_refused(command, tmp_path):
     assert (tmp_path / "runs/ring/config.json").read_bytes() == before
 
 
+def test_a_run_stopped_just_before_its_end_is_not_asked_to_end_there(command):
+    """It has no checkpoint yet, and no iteration to go in which to save one."""
+    command("ring", *TINY)
+    for path in RunDir(Path("runs/ring")).checkpoints():
+        path.unlink()
+    status, text = command("resume", "runs/ring")
+    assert status == 1
+    assert "has done 5 iterations, 1 epochs are only 5: give more --epochs" in text
+
+
+def test_fewer_minutes_than_were_spent_are_refused(command, tmp_path):
+    """Of a run that was stopped before its first checkpoint, and of one that has a model."""
+    command("ring", *TINY)
+    run = RunDir(Path("runs/ring"))
+    run.save_state(run.load_state() | {"step": 3, "seconds": 150.0})
+    before = (tmp_path / "runs/ring/config.json").read_bytes()
+    for _ in range(2):
+        status, text = command("resume", "runs/ring", "--minutes", "1")
+        assert status == 1
+        assert "has learned for 2.5 minutes, 1 minutes are over: give more --minutes" in text
+        for path in run.checkpoints():
+            path.unlink()
+    assert (tmp_path / "runs/ring/config.json").read_bytes() == before
+    status, text = command("resume", "runs/ring", "--minutes", "3")
+    assert (status, "1 iterations to go" in text) == (0, True)
+
+
+def test_a_run_whose_minutes_are_over_has_nothing_to_go_on_with(command):
+    """Its last iteration ended a moment after them."""
+    command("ring", *TINY)
+    run = RunDir(Path("runs/ring"))
+    command("resume", "runs/ring", "--minutes", "5")
+    run.save_state(run.load_state() | {"step": 3, "seconds": 500.0})
+    for more in ([], ["--minutes", "5"]):
+        status, text = command("resume", "runs/ring", *more)
+        assert (status, " 0 iterations to go" in text) == (0, True)
+
+
 @pytest.mark.parametrize("way", ["resume", "rewind"])
 def test_a_run_of_another_version_s_settings_is_not_gone_on_with(way, command):
     command("ring", *TINY)
