@@ -87,7 +87,7 @@ _TABLE_4 = {
 
 
 def main(folder: Path = FOLDER, page: Path = PAGE) -> int:
-    """Write the page.
+    """Write the page, and the figures that it shows into the folder results beside it.
 
     Args:
         folder: where the records lie.
@@ -97,15 +97,24 @@ def main(folder: Path = FOLDER, page: Path = PAGE) -> int:
         The exit status.
     """
     try:
-        found = [records.load(path) for path in sorted(folder.glob("*.json"))]
-        written = text(found)
-        for name, drawn in figures(found).items():
-            atomic_write(page.parent / name, drawn.encode())
-        atomic_write(page, written)
+        found = _found(folder)
+        files = {page.parent / name: drawn.encode() for name, drawn in figures(found).items()}
+        for path, content in (files | {page: text(found)}).items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(path, content)
+            print(f"written: {path}")
     except (RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _found(folder: Path) -> list[Record]:
+    """The records in a folder, by name; there has to be one."""
+    found = [records.load(path) for path in sorted(folder.glob("*.json"))]
+    if not found:
+        raise RecordError(f"{folder} holds no record: give the --folder that --json wrote into")
+    return found
 
 
 def text(found: list[Record]) -> bytes:

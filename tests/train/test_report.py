@@ -79,6 +79,24 @@ def test_a_race_is_its_table_and_its_curves(tmp_path):
     assert (tmp_path / "results" / "race-mnist-seed3.svg").read_text() == figure(race)
 
 
+def test_what_was_written_is_said_and_may_lie_anywhere(tmp_path, capsys):
+    race = Race("mnist", 3, 100, 500, "", {"vae": [Point(1.0, 20, 0.01, None)]})
+    records.save(tmp_path / "a.json", "race", race, CPU)
+    page = tmp_path / "new" / "page.md"
+    assert report.main(tmp_path, page) == 0
+    drawn = page.parent / "results" / "race-mnist-seed3.svg"
+    assert capsys.readouterr().out.splitlines() == [f"written: {drawn}", f"written: {page}"]
+    assert drawn.read_text() == figure(race)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "."])
+def test_a_folder_without_records_leaves_the_page_as_it_is(name, tmp_path, capsys):
+    (tmp_path / "page.md").write_text("old")
+    assert report.main(tmp_path / name, tmp_path / "page.md") == 1
+    assert "holds no record: give the --folder" in capsys.readouterr().err
+    assert (tmp_path / "page.md").read_text() == "old"
+
+
 @pytest.mark.parametrize(
     ("kind", "results", "said"),
     [("dance", [], "no section for records of dance"), ("evaluate", {}, "does not fit")],
