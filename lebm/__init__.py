@@ -4,7 +4,7 @@ Pang, Han, Nijkamp, Zhu, Wu, "Learning Latent Space Energy-Based Prior Model", N
 https://arxiv.org/abs/2006.08205.
 """
 
-from lebm import langevin, zoo
+from lebm import archive, langevin, zoo
 from lebm.checkpoint import CheckpointError, ModelCard, load, save
 from lebm.decoder import TextConfig
 from lebm.density import LogDensity
@@ -29,6 +29,7 @@ __all__ = [
     "TiltedPrior",
     "Trajectory",
     "Vocabulary",
+    "archive",
     "langevin",
     "load",
     "save",

@@ -164,7 +164,8 @@ def test_a_missing_folder_is_an_os_error_that_names_the_file_asked_for(tmp_path)
     assert PARTIAL not in str(caught.value)
 
 
-def test_the_package_offers_load_and_save():
+def test_the_package_offers_what_reads_and_writes_its_files():
+    assert "archive" in lebm.__all__
     assert lebm.load is load
     assert lebm.save is save
     assert Path(lebm.__file__).parent.name == "lebm"
