@@ -217,9 +217,10 @@ class TrainConfig:
     split_seed: int | None = None
     """Of which normal examples are trained on, where a class is held out; None is seed."""
     data_root: Path | None = None
-    """Folder with the data, or one's own file of sentences; the environment variable LEBM_DATA
-    stands in for it (but for one's own pictures and sentences), and without either a data set is
-    downloaded into ./data."""
+    """Folder with the data, or one's own file of sentences. The environment variable LEBM_DATA
+    stands in for it, but for one's own pictures and sentences. Without either, images are
+    downloaded into ./data, and the sentences of ptb, snli and yahoo are looked for there; digits,
+    points and the grammar need neither."""
     out: Path | None = None
     """The run's directory; default runs/PRESET, or the next free runs/PRESET-2, -3, ..."""
     save_every: int = 500

@@ -51,7 +51,8 @@ class Options:
     seed: int = 0
     """Of the chains, and of the language model."""
     data_root: Path | None = None
-    """Folder with the data, or one's own file of sentences; LEBM_DATA stands in for it."""
+    """Folder with the data, or one's own file of sentences. LEBM_DATA stands in for it, but for
+    one's own file, and without either they are looked for in ./data."""
     accelerator: Accelerator = "auto"
     """Where to compute."""
     json: Path | None = None

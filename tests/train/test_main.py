@@ -48,6 +48,13 @@ def test_help_of_a_preset_lists_its_options(command):
         assert option in text
 
 
+def test_help_says_which_data_are_downloaded_and_which_are_looked_for(command):
+    _, text = command("ptb", "--help")
+    said = " ".join(text.replace("│", " ").split())
+    assert "images are downloaded into ./data" in said
+    assert "sentences of ptb, snli and yahoo are looked for there" in said
+
+
 def test_help_of_resume_says_what_it_takes(command):
     status, text = command("resume", "--help")
     assert status == 0
