@@ -100,7 +100,19 @@ def test_a_picture_cut_short_counts_as_unreadable(tmp_path):
 def test_more_than_one_unreadable_in_100_is_refused(tmp_path):
     fill(tmp_path, 60)
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    assert "1 of 61 pictures" in refused((3, 8, 8), tmp_path)
+    said = refused((3, 8, 8), tmp_path)
+    assert said.startswith(f"1 of 61 pictures in {tmp_path} cannot be read ('broken.png'): ")
+    assert said.endswith(": repair or remove them")
+
+
+def test_of_many_unreadable_ones_the_first_are_named(tmp_path):
+    fill(tmp_path, 60)
+    for i in range(4):
+        (tmp_path / "deeper" / f"broken-{i}.png").write_bytes(b"no picture")
+    names = "'deeper/broken-0.png', 'deeper/broken-1.png', 'deeper/broken-2.png', ..."
+    assert f"4 of 64 pictures in {tmp_path} cannot be read ({names})" in refused(
+        (3, 8, 8), tmp_path
+    )
 
 
 def test_too_few_pictures_are_refused(tmp_path):

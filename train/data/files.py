@@ -36,6 +36,7 @@ MAX_UNREADABLE = 0.01
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif"}
 _MAX_PICTURE = 2**24  # bytes of one file
 _MAX_MEMBERS = 1_000_000
+_NAMED = 3  # of the pictures that cannot be read
 _CHUNK = 1000  # images that are written together
 _DAY = 86_400  # seconds; nothing is decoded for so long
 
@@ -163,14 +164,14 @@ def _write(
 ) -> Counts:
     channels, size, _ = shape
     done = {"train": 0, "test": 0}
-    skipped = 0
+    unreadable = []
     for name, data in pictures(source):
         part = split(name)
         if part is None:
             continue
         image = _read(data, channels, size)
         if image is None:
-            skipped += 1
+            unreadable.append(name)
             continue
         files[part].write(image.contiguous().numpy().tobytes())
         done[part] += 1
@@ -180,10 +181,13 @@ def _write(
             f"{source} holds {done['train']} readable pictures to learn from and {done['test']} "
             "held-out ones: is it the right folder?"
         )
+    skipped = len(unreadable)
     if skipped > MAX_UNREADABLE * (n + skipped):
+        named = ", ".join(repr(name[:200]) for name in unreadable[:_NAMED])
         raise DatasetUnavailable(
-            f"{skipped} of {n + skipped} pictures in {source} cannot be read: repair or remove "
-            "them, or fetch it again"
+            f"{skipped} of {n + skipped} pictures in {source} cannot be read "
+            f"({named}{', ...' if skipped > _NAMED else ''}): "
+            + ("repair or remove them" if source.is_dir() else "fetch it again")
         )
     return Counts(done["train"], done["test"], skipped)
 
