@@ -115,22 +115,28 @@ def save(path: Path, model: LatentEBM, card: ModelCard) -> None:
     atomic_write(path, save_safetensors(tensors, metadata))
 
 
-def load(path: Path) -> tuple[LatentEBM, ModelCard]:
+def load(path: Path, *, name: str = "") -> tuple[LatentEBM, ModelCard]:
     """The model and card in a file, on the CPU in float32, ready for sampling.
+
+    Args:
+        path: the file.
+        name: what the error messages call it; without one, by its name in its folder, so that they
+            may be shown to people who have no business with the folder.
 
     Raises:
         CheckpointError: if the file is missing, too large, not safetensors, truncated, of another
             format or a newer version, or if its config, names, shapes, types or values are off.
     """
     path = Path(path)
+    name = name or path.name
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise CheckpointError(f"{path.name} has {size} bytes, more than any model of ours")
+            raise CheckpointError(f"{name} has {size} bytes, more than any model of ours")
         data = path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}") from error
-    return loads(data, name=path.name)
+        raise CheckpointError(f"{name} cannot be read: {error.strerror}") from error
+    return loads(data, name=name)
 
 
 def loads(data: bytes, *, name: str = "the file") -> tuple[LatentEBM, ModelCard]:

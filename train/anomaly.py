@@ -17,9 +17,8 @@ import numpy as np
 import torch
 import tyro
 
-from lebm import checkpoint
 from lebm.checkpoint import CheckpointError
-from train import markdown, records, scores, seeds
+from train import markdown, models, records, scores, seeds
 from train.config import TrainConfig
 from train.run_dir import RunDir, RunError, step_of
 from train.scores import COUNTED, OWN, Scores, ScoresError
@@ -142,7 +141,7 @@ def detect(run: RunDir) -> Detected:
             f"{run.path} has scored nothing yet: its last {COUNTED} checkpoints are scored"
         )
     known = [_load(file, config) for file in files]
-    facts = checkpoint.load(run.checkpoint_path(int(step_of(files[-1]))))[1].facts
+    facts = models.load(run.checkpoint_path(int(step_of(files[-1]))))[1].facts
     n_anomalies = int(known[-1].is_anomaly.sum())
     return Detected(
         run=str(run.path),

@@ -17,17 +17,17 @@ import torch
 import tyro
 from torch import Tensor
 
-from lebm import checkpoint, langevin
+from lebm import langevin
 from lebm.checkpoint import CheckpointError
 from lebm.diagnostics import MIN_DRAWS, Mixing, Snapshot, Verdict, mixing, verdict
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 from lebm.noise import ChainNoise
 from lebm.tilts import ExactTilt
-from train import markdown, ranks, records
+from train import markdown, models, ranks, records
 from train.config import Accelerator
 from train.ranks import Ranks
-from train.run_dir import RunDir, RunError
+from train.run_dir import RunError
 
 _BATCH = 500  # chains at a time
 _DRAWS = 500  # of each chain after K_0, at least, that its mixing is judged by
@@ -153,7 +153,7 @@ def _judge(path: Path, options: Options, device: torch.device, team: Ranks) -> J
 
 def _load(path: Path, n_steps: int) -> tuple[LatentEBM, LangevinConfig]:
     """A model, from its file or the last checkpoint of a run, and the chain it learned with."""
-    model, card = checkpoint.load(RunDir(path).last_checkpoint() if path.is_dir() else path)
+    model, card = models.load(path)
     if isinstance(model.prior.f, ExactTilt):
         raise RunError(f"{path} draws from its prior exactly: it has no chains to judge")
     if n_steps <= card.prior_sampler.n_steps:

@@ -22,11 +22,11 @@ from lightning_fabric import Fabric
 from PIL import Image
 from torch import Tensor
 
-from lebm import checkpoint, langevin
+from lebm import langevin
 from lebm.checkpoint import CheckpointError
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
-from train import data, markdown, ranks, records, scores
+from train import data, markdown, models, ranks, records, scores
 from train.config import Accelerator, TrainConfig
 from train.importance import importance_bound
 from train.run_dir import RunDir, RunError, step_of
@@ -112,7 +112,7 @@ def run(options: Options) -> str:
 def _rescore(run: RunDir, config: TrainConfig, fabric: Fabric, options: Options) -> Rescored:
     """One run's last checkpoint."""
     file = run.last_checkpoint()
-    model, card = checkpoint.load(file)
+    model, card = models.load(file)
     whole = data.load(config.dataset, config.model.data_shape, config.data_root)
     assert config.held_out is not None
     divided = data.hold_out(whole, config.held_out, config.split)

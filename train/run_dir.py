@@ -104,6 +104,11 @@ class RunDir:
         """
         try:
             return _decode((self.path / "config.json").read_bytes())
+        except NotADirectoryError as error:
+            kind = "model file" if self.path.suffix == ".safetensors" else "file"
+            raise RunError(
+                f"{self.path} is a {kind} and no run: give the folder that holds its config.json"
+            ) from error
         except OSError as error:
             raise RunError(f"{self.path} holds no run: {error.strerror} (config.json)") from error
         except (msgspec.DecodeError, RecursionError) as error:

@@ -19,17 +19,17 @@ import tyro
 from scipy import stats
 from torch import Tensor
 
-from lebm import checkpoint, langevin
-from lebm.checkpoint import CheckpointError
+from lebm import langevin
+from lebm.checkpoint import CheckpointError, ModelCard
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
 from lebm.noise import ChainNoise
 from lebm.tilts import ExactTilt
-from train import data, markdown, ranks, records
+from train import data, markdown, models, ranks, records
 from train.config import Accelerator
 from train.data import DatasetUnavailable
 from train.language_model import LanguageModel, perplexity, word_nll
-from train.run_dir import RunDir, RunError
+from train.run_dir import RunError
 from train.text_evaluation import sentences
 from train.text_metrics import real_judge
 
@@ -198,9 +198,9 @@ def run(options: Options) -> str:
     return text(found)
 
 
-def _load(path: Path) -> tuple[LatentEBM, checkpoint.ModelCard]:
+def _load(path: Path) -> tuple[LatentEBM, ModelCard]:
     """A model of sentences, from its file or the last checkpoint of a run."""
-    model, card = checkpoint.load(RunDir(path).last_checkpoint() if path.is_dir() else path)
+    model, card = models.load(path)
     if model.config.kind != "text":
         raise RunError(f"{path} is a model of {model.config.kind}: only sentences can be read")
     if isinstance(model.prior.f, ExactTilt):

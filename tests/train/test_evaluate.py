@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from lebm import zoo
 from lebm.langevin import LangevinConfig
 from train import data, evaluate, evaluation, records, seeds
 from train.config import AmortisedConfig
 from train.evaluate import Measured, Options, table
 from train.features import MNISTFeatures
 from train.run_dir import RunError
+
+DIGITS = str(zoo.paths()["digits"])
 
 
 @pytest.fixture(autouse=True)
@@ -232,6 +235,7 @@ def test_chains_are_those_that_the_method_recommends(train, images):
     ("arguments", "said"),
     [
         (["nowhere"], "nowhere holds no run"),
+        ([DIGITS], f"{DIGITS} is a model file and no run: give the folder"),
         ([], "name at least one run"),
         (["nowhere", "--samples", "1"], "samples must be at least 2"),
         (["nowhere", "--test-examples=-1"], "test_examples must be at least 0"),
