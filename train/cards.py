@@ -1,21 +1,24 @@
-"""Cards of models; `python -m train.cards [FILE ...]` prints them as a Markdown table."""
+"""Cards of models; `python -m train.cards [PATH ...]` prints them as a Markdown table."""
 
 from __future__ import annotations
 
 import math
 import platform
 import sys
+from collections import Counter
 from pathlib import Path
 
 import torch
 import tyro
 
 from lebm import zoo
-from lebm.checkpoint import CheckpointError, ModelCard, load
+from lebm.checkpoint import CheckpointError, ModelCard
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
+from train import models
 from train.config import TrainConfig
 from train.evaluation import EVALUATED
+from train.run_dir import RunError
 
 _RESULTS = {
     "test_mse": f"test MSE (first {EVALUATED})",
@@ -28,23 +31,29 @@ _RESULTS = {
 }
 
 
-def main(files: tyro.conf.Positional[tuple[Path, ...]] = ()) -> int:
-    """Print the cards of model files, or of the whole zoo: one column a model.
+def main(paths: tyro.conf.Positional[tuple[Path, ...]] = ()) -> int:
+    """Print the cards of models, or of the whole zoo: one column a model.
 
     Args:
-        files: `.safetensors` files; none means the zoo.
+        paths: model files, or runs, whose last checkpoint it is; none means the zoo.
 
     Returns:
         The exit status.
     """
-    paths = {path.stem: path for path in files} or zoo.paths()
+    named = _named(paths) or zoo.paths()
     try:
-        cards = {name: load(path)[1] for name, path in paths.items()}
-    except CheckpointError as error:
+        cards = {name: models.load(path)[1] for name, path in named.items()}
+    except (CheckpointError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(table(cards))
     return 0
+
+
+def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
+    """Files by their short names, or by their whole paths where two share one."""
+    names = Counter(path.stem for path in dict.fromkeys(paths))
+    return {path.stem if names[path.stem] == 1 else str(path): path for path in paths}
 
 
 def run_card(

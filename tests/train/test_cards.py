@@ -8,6 +8,7 @@ from lebm.checkpoint import ModelCard, save
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
 from train.cards import main, table
+from train.run_dir import RunDir
 
 SAMPLER = LangevinConfig(1, 0.1)
 
@@ -41,9 +42,30 @@ def test_files_are_printed_by_name(files, capsys):
     assert capsys.readouterr().out.startswith("|  | one | two |")
 
 
+def test_files_of_one_name_are_printed_by_their_paths(files, tmp_path, capsys):
+    twin = tmp_path / "other" / "one.safetensors"
+    twin.parent.mkdir()
+    twin.write_bytes(files[0].read_bytes())
+    assert main((*files, twin, twin)) == 0
+    assert capsys.readouterr().out.startswith(f"|  | {files[0]} | two | {twin} |\n")
+
+
+def test_a_run_is_its_last_checkpoint(files, tmp_path, capsys):
+    run = RunDir(tmp_path / "run")
+    for step, file in enumerate(files):
+        run.checkpoint_path(step).parent.mkdir(parents=True, exist_ok=True)
+        run.checkpoint_path(step).write_bytes(file.read_bytes())
+    assert main((run.path,)) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("|  | run |\n")
+    assert "| seed | 1 |" in said
+    assert main((tmp_path,)) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path} holds no checkpoint: train it first\n"
+
+
 def test_a_file_that_is_no_model_is_an_error_line(tmp_path, capsys):
     assert main((tmp_path / "none.safetensors",)) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith("error: none.safetensors")
+    assert printed.err.startswith(f"error: {tmp_path / 'none.safetensors'} cannot be read")
     assert len(printed.err.splitlines()) == 1
