@@ -108,6 +108,11 @@ class Options:
         for name in ("minutes", "every"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.minutes < self.every:
+            raise ValueError(
+                f"minutes must be at least every, {self.every:g}, for one measurement, not "
+                f"{self.minutes:g}"
+            )
         if self.samples < 2 or self.test_examples < 1:
             raise ValueError("samples must be at least 2 and test_examples at least 1")
         if not self.contestants:

@@ -69,9 +69,10 @@ def table(race: Race) -> str:
     Minutes to the first one's error or distance are those of the first measurement that is as
     good as its last one.
     """
+    sampled = f", {race.samples:,} samples on each side of a distance" if race.distance else ""
     lines = [
-        f"{race.preset}, seed {race.seed}; {race.test_examples:,} held-out examples reconstructed, "
-        f"{race.samples:,} samples on each side of a distance",
+        f"{race.preset}, seed {race.seed}; {race.test_examples:,} held-out examples reconstructed"
+        f"{sampled}",
         "",
     ]
     leader, first = next(iter(race.points.items()), ("", []))

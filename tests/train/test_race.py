@@ -119,10 +119,17 @@ def test_the_table_says_when_each_was_as_good_as_the_first():
     assert b.split(" | ")[3:] == ["0.015", "4", "75", "not reached |"]
 
 
+def test_samples_are_told_where_their_distance_was_measured():
+    without, measured = (Race("mnist", 0, 100, 500, distance) for distance in ("", "far"))
+    assert table(without).splitlines()[0] == "mnist, seed 0; 100 held-out examples reconstructed"
+    assert "reconstructed, 500 samples on each side of a distance" in table(measured)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--minutes", "0"], "minutes must be above 0, not 0.0"),
+        (["--minutes", "0.5"], "minutes must be at least every, 1, for one measurement, not 0.5"),
         (["--every", "inf"], "every must be above 0, not inf"),
         (["--samples", "1"], "samples must be at least 2"),
         (["--features", "nowhere.pth"], "nowhere.pth: no such file"),
