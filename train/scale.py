@@ -27,6 +27,7 @@ from lebm import langevin
 from lebm.model import LatentEBM
 from train import records
 from train.config import TrainConfig
+from train.data.vision import CIFAR10_COUNTS, SVHN_COUNTS
 from train.objectives import generator_loss, prior_loss
 from train.precision import autocast, posterior_chain
 from train.presets import PRESETS
@@ -38,6 +39,19 @@ LONG_RUN = 2500  # steps, of Figure 4
 CPU = torch.device("cpu")
 _RECKONED = [n for n, (_, c) in PRESETS.items() if c.method == "lebm" and c.model.text is None]
 
+#: Data set -> examples to learn from, where no class is held out.
+_TRAINING_EXAMPLES: dict[str, int] = {
+    "pinwheel": 10_000,
+    "two-moons": 10_000,
+    "ring": 10_000,
+    "digits": 1_500,
+    "mnist": 60_000,
+    "fashion-mnist": 60_000,
+    "svhn": SVHN_COUNTS[0],
+    "cifar10": CIFAR10_COUNTS[0],
+    "celeba": 162_770,
+}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -45,8 +59,9 @@ class Options:
 
     preset: tyro.conf.Positional[str] = "celeba128"
     """A preset of Algorithm 1, for points or images."""
-    examples: int = 162_770
-    """Training examples; CelebA's, of which the authors' script takes 30,000 at 128 pixels."""
+    examples: int | None = None
+    """Training examples; without it, all of the preset's data set, where its size is known. Of
+    CelebA's 162,770 the authors' script takes 30,000 at 128 pixels."""
     gpu_tflops: float = 30.0
     """Assumed: what one GPU sustains on these networks, in 10^12 operations a second. That is a
     tenth of what the makers give for an A100 in bfloat16, a thirtieth for an H100."""
@@ -63,11 +78,20 @@ class Options:
     def __post_init__(self) -> None:
         if self.preset not in _RECKONED:
             raise ValueError(f"preset must be one of {', '.join(_RECKONED)}, not {self.preset!r}")
-        if self.examples < 1:
+        if self.examples is not None and self.examples < 1:
             raise ValueError(f"examples must be at least 1, not {self.examples}")
+        config = PRESETS[self.preset][1]
+        unknown = config.held_out is not None or config.dataset not in _TRAINING_EXAMPLES
+        if self.examples is None and unknown:
+            raise ValueError(f"examples: say how many {self.preset} has to learn from")
         for name in ("gpu_tflops", "pass_ms", "node_gbytes", "network_gbytes"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+
+    @property
+    def n_examples(self) -> int:
+        """Training examples."""
+        return self.examples or _TRAINING_EXAMPLES[PRESETS[self.preset][1].dataset]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +167,9 @@ def plan(options: Options) -> Plan:
     n_parameters = sum(p.numel() for p in model.parameters())
     reckon = partial(_place, options, config, parts, n_parameters)
     places = [_here(options, config, parts), *(reckon(n, m) for n, m in ((1, 1), (8, 1), (32, 4)))]
-    names = ("examples", "gpu_tflops", "pass_ms", "node_gbytes", "network_gbytes")
-    assumed = {name: float(getattr(options, name)) for name in names}
+    names = ("gpu_tflops", "pass_ms", "node_gbytes", "network_gbytes")
+    assumed = {name: getattr(options, name) for name in names}
+    assumed["examples"] = float(options.n_examples)
     return Plan(options.preset, n_parameters, parts, assumed, places)
 
 
@@ -241,7 +266,7 @@ def _place(
 def _whole(
     name: str, options: Options, config: TrainConfig, iteration: float, chain_step: float
 ) -> Place:
-    epoch = math.ceil(options.examples / config.batch_size) * iteration
+    epoch = math.ceil(options.n_examples / config.batch_size) * iteration
     return Place(
         name,
         iteration,

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lebm.model import LatentEBM
-from train import records, report, scale
+from train import data, records, report, scale
 from train.presets import PRESETS
 from train.scale import Options, Part, Plan
 
@@ -61,6 +61,22 @@ def test_what_fills_no_gpu_gains_nothing_from_more(monkeypatch):
     assert eight.iteration >= one.iteration
 
 
+@pytest.mark.parametrize("preset", ["pinwheel", "two-moons", "ring", "digits"])
+def test_examples_are_those_of_the_preset_s_data(preset):
+    config = PRESETS[preset][1]
+    learned_from = data.load(config.dataset, config.model.data_shape).train
+    assert Options(preset).n_examples == len(learned_from)
+    assert Options(preset, examples=7).n_examples == 7
+
+
+def test_every_preset_s_examples_are_known_or_asked_for(monkeypatch):
+    monkeypatch.setattr(scale, "measure", lambda *_: PARTS)
+    assert scale.plan(Options()).assumed["examples"] == 162_770
+    assert scale.plan(Options("mnist")).assumed["examples"] == 60_000
+    for preset in scale._RECKONED:
+        assert Options(preset, examples=9).n_examples == 9
+
+
 def test_the_command_prints_what_it_measured_and_assumed(monkeypatch, tmp_path, capsys):
     json = tmp_path / "scale.json"
     monkeypatch.setattr(sys, "argv", ["scale", "digits", "--examples=1500", f"--json={json}"])
@@ -81,6 +97,8 @@ def test_the_command_prints_what_it_measured_and_assumed(monkeypatch, tmp_path, 
         ({"preset": "nothing"}, "preset must be one of"),
         ({"preset": "ptb"}, "image-folder, not 'ptb'"),  # the last that can be reckoned with
         ({"examples": 0}, "examples must be at least 1"),
+        ({"preset": "image-folder"}, "examples: say how many image-folder has to learn from"),
+        ({"preset": "digits-anomaly"}, "examples: say how many digits-anomaly has"),
         ({"gpu_tflops": 0.0}, "gpu_tflops must be above 0"),
         ({"pass_ms": float("nan")}, "pass_ms must be above 0"),
     ],
