@@ -144,7 +144,8 @@ def run(options: Options) -> str:
     seeds.refuse_twins(
         (str(t.run.path), seeds.settings_of(t.config), t.config.seed) for t in trainers
     )
-    extractor = features.load_or_go_without(options.features)
+    pictured = any(t.dataset.train.dtype == torch.uint8 for t in trainers)
+    extractor = features.load_or_go_without(options.features) if pictured else None
     real: dict[int, Frechet] = {}
     for i, trainer in enumerate(trainers, 1):
         print(f"measuring {trainer.run.path}, {i} of {len(trainers)}", file=sys.stderr)

@@ -197,6 +197,17 @@ def test_without_fid_s_weights_everything_else_is_measured(train, tmp_path, monk
     assert capsys.readouterr().err.startswith("no FID: FID needs the Inception weights")
 
 
+def test_weights_of_features_are_asked_for_where_there_are_pictures(
+    train, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    points = train("a", "ring")
+    evaluate.run(Options((points,)))
+    assert "FID" not in capsys.readouterr().err
+    evaluate.run(Options((points, train("b"))))
+    assert "no FID" in capsys.readouterr().err
+
+
 def test_samples_are_those_of_the_model(train, start, make_config, images, tmp_path):
     """A trainer's samples come from its own prior, the same for the same seed."""
     trainer = evaluate._open(train("a", method="rae"), data.load)
