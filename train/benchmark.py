@@ -78,6 +78,10 @@ def main(
         The exit status.
     """
     try:
+        if repetitions < 1 or threads < 0:
+            raise ValueError("repetitions must be at least 1 and threads at least 0")
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("--device cuda: there is no GPU here that torch can use")
         records.check_place(report)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

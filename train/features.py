@@ -143,8 +143,10 @@ def _own(what: str) -> Features:
     module, _, function = what.partition(":")
     try:
         network = getattr(importlib.import_module(module), function)()
-    except (ImportError, AttributeError) as error:
-        raise FeaturesUnavailable(f"--features {what}: {error}") from error
+    except (ImportError, AttributeError, TypeError) as error:
+        raise FeaturesUnavailable(
+            f"--features {what}: it must name a function without arguments ({error})"
+        ) from error
     if not isinstance(network, nn.Module) or not isinstance(
         getattr(network, "num_features", None), int
     ):

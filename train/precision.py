@@ -45,9 +45,11 @@ def main(examples: int = 64, seeds: int = 4, epochs: int = 10) -> int:
     Returns:
         The exit status.
     """
-    if seeds < 2:
-        print(f"error: seeds must be at least 2, not {seeds}", file=sys.stderr)
-        return 1
+    least = {"examples": (examples, 1), "seeds": (seeds, 2), "epochs": (epochs, 1)}
+    for name, (value, lowest) in least.items():
+        if value < lowest:
+            print(f"error: {name} must be at least {lowest}, not {value}", file=sys.stderr)
+            return 1
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     print(compare(*zoo_examples(examples), seeds=range(seeds)), flush=True)
     config = replace(PRESETS["digits"][1], epochs=epochs, accelerator="cpu")

@@ -66,6 +66,22 @@ def test_the_command_prints_and_writes_every_row(monkeypatch, tmp_path, capsys):
     assert all(str(row) in printed for row in report.rows)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"repetitions": 0}, "repetitions must be at least 1"),
+        ({"threads": -1}, "threads at least 0"),
+        ({"device": "cuda"}, "there is no GPU here"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_work(options, said, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert benchmark.main(**options) == 1
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert printed.out == ""
+
+
 def test_bfloat16_moves_reconstructions_less_than_the_seed_does():
     model, x, config = precision.zoo_examples(16)
     compared = precision.compare(model, x, type(config)(30, config.step_size), seeds=range(4))

@@ -117,6 +117,7 @@ def test_one_s_own_network_comes_from_a_function(tmp_path, monkeypatch):
     assert found.network(torch.full((2, 1, 4, 4), 5, dtype=torch.uint8)).tolist() == [[5], [5]]
     assert "num_features" in refused("my_features:wrong")
     assert "nothing_here" in refused("my_features:nothing_here")
+    assert "a function without arguments" in refused("train.features:load")
     assert "no_such_module" in refused("no_such_module:build")
 
 

@@ -30,6 +30,8 @@ def test_models_learn_in_both_precisions_from_the_same_seeds(make_config, images
     assert min(distance.float32) > 0
 
 
-def test_one_seed_has_no_spread(capsys):
-    assert precision.main(seeds=1) == 1
-    assert "seeds must be at least 2, not 1" in capsys.readouterr().err
+@pytest.mark.parametrize(("name", "least"), [("seeds", 2), ("examples", 1), ("epochs", 1)])
+def test_too_few_of_anything_are_refused_before_work(name, least, capsys):
+    assert precision.main(**{name: least - 1}) == 1
+    said = f"error: {name} must be at least {least}, not {least - 1}\n"
+    assert capsys.readouterr() == ("", said)
