@@ -175,6 +175,22 @@ def test_without_a_network_the_message_says_what_to_do(tmp_path, monkeypatch):
     message = refused("mnist", (1, 28, 28))
     assert "check the network" in message
     assert "--data-root" in message
+    assert "no network" in message
+    assert len(message.splitlines()) == 1
+    assert list(tmp_path.glob("data/*")) == []
+
+
+def test_a_download_that_breaks_off_leaves_what_it_fetched(tmp_path, monkeypatch):
+    fetched = Path("data/mnist/MNIST/raw/train-images-idx3-ubyte")
+
+    def urlopen(*_, **__):
+        fetched.write_bytes(b"the first file")
+        raise URLError("no network")
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    monkeypatch.chdir(tmp_path)
+    refused("mnist", (1, 28, 28))
+    assert fetched.exists()
 
 
 @pytest.mark.skipif(REAL is None, reason="LEBM_DATA is unset: there is no folder with real MNIST")

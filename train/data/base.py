@@ -12,6 +12,8 @@ from torch import Tensor
 from lebm.decoder import TextConfig
 from lebm.vocabulary import Vocabulary
 
+_LONGEST_REASON = 300  # characters of an error of another program's
+
 
 class DatasetUnavailable(Exception):
     """A data set cannot be had; the message says what to do."""
@@ -91,6 +93,7 @@ def local_root(request: Request) -> Path | None:
     return None if request.download else Path("data")
 
 
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def in_one_line(error: BaseException) -> str:
+    """What an error says, its first words: the reason of a download stands below its first line."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]} ..."

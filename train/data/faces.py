@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from train.data.base import Dataset, DatasetUnavailable, Request, first_line, local_root
+from train.data.base import Dataset, DatasetUnavailable, Request, in_one_line, local_root
 from train.data.files import decoded
 
 #: Pictures up to the first number are for training, those from the second on for testing, the
@@ -74,6 +74,6 @@ def _download(root: Path) -> Path:
         raise DatasetUnavailable(
             "celeba: it could not be downloaded; fetch img_align_celeba.zip from its home page, "
             "unpack it into DIR/celeba and pass --data-root DIR "
-            f"({first_line(error)})"
+            f"({in_one_line(error)})"
         ) from error
     return root

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from train.data.base import Dataset, DatasetUnavailable, Request, first_line, local_root
+from train.data.base import Dataset, DatasetUnavailable, Request, in_one_line, local_root
 from train.data.files import decoded
 
 #: What reading damaged copies raises, in torchvision and in what it reads with.
@@ -69,6 +69,7 @@ def _torchvision(
         return [cls(where, download=root is None, **option) for option in options]
     except _DAMAGED as error:
         if root is None:
+            _remove_empty(where)
             remedy = (
                 f"it could not be downloaded; check the network, or put {files} and pass "
                 "--data-root DIR"
@@ -78,7 +79,14 @@ def _torchvision(
                 f"no whole copy under {root / place}; correct --data-root, or leave it and "
                 "LEBM_DATA out to download"
             )
-        raise DatasetUnavailable(f"{request.name}: {remedy} ({first_line(error)})") from error
+        raise DatasetUnavailable(f"{request.name}: {remedy} ({in_one_line(error)})") from error
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove what a failed download leaves of folders without a file in them."""
+    for path in sorted([folder, *folder.rglob("*")], reverse=True):  # the deepest first
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
 def _counted(
