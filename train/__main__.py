@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -70,6 +72,16 @@ class Rewind:
     out: Path | None = None
     """The new run's directory; default RUN-2, or the next free RUN-3, ..."""
 
+    def __post_init__(self) -> None:
+        if not 0 < self.lr_scale < math.inf:
+            raise ValueError(f"lr_scale must be above 0, not {self.lr_scale}")
+
+
+_PROGRAM = "python -m train"
+
+#: Name -> what is asked for of a run that there is.
+_OF_RUNS: dict[str, type[Resume] | type[Rewind]] = {"resume": Resume, "rewind": Rewind}
+
 
 def main() -> int:
     """Run the command line; returns the exit status, 0 when the run reached its end."""
@@ -102,15 +114,34 @@ def _complain(error: Exception) -> None:
 
 
 def _parse_arguments() -> TrainConfig | Resume | Rewind:
+    """What was asked for; a command has a parser of its own, that complains of no other's options.
+
+    Raises:
+        ValueError: for a preset that there is not.
+    """
+    name, *options = sys.argv[1:] or [""]
+    prog = f"{_PROGRAM} {name}"
+    with ranks.only_first_prints():
+        if name in PRESETS:
+            line, config = PRESETS[name]
+            return parse(TrainConfig, default=config, args=options, prog=prog, description=line)
+        if name in _OF_RUNS:
+            return parse(_OF_RUNS[name], args=options, prog=prog)
+        if name and not name.startswith("-"):
+            near = get_close_matches(name, [*PRESETS, *_OF_RUNS], n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise ValueError(f"there is no preset {name}: {meant}`{_PROGRAM} --help` lists them")
+        return parse(_every_command(), prog=_PROGRAM, description=__doc__)
+
+
+def _every_command() -> Any:
     presets = [
         Annotated[TrainConfig, tyro.conf.subcommand(name, default=config, description=line)]
         for name, (line, config) in PRESETS.items()
     ]
-    resume = Annotated[Resume, tyro.conf.subcommand("resume")]
-    rewind = Annotated[Rewind, tyro.conf.subcommand("rewind")]
-    command: Any = reduce(or_, [*presets, resume, rewind])
-    with ranks.only_first_prints():
-        return parse(command, prog="python -m train", description=__doc__)
+    of_runs = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in _OF_RUNS.items()]
+    command: Any = reduce(or_, [*presets, *of_runs])
+    return command
 
 
 def parse(command: Any, **options: Any) -> Any:

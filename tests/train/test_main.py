@@ -72,9 +72,17 @@ def test_help_of_resume_says_what_it_takes(command):
         (["ring", "--prior-sampler.step-size", "-1"], "step_size must be above 0"),
         (["ring", "--posterior-chains", "long"], "long"),
         (["ring", "--no-such-option", "1"], "no-such-option"),
-        (["cifar"], "cifar"),
+        (["ring", "--model.latent-dim", "0"], "Error parsing model: latent_dim must be from 1"),
+        (["ring", "--batch-size", "0"], "see python -m train ring --help"),
+        (["ring", "--bach-size", "9"], "Perhaps you meant: --batch-size INT"),
+        (["cifar"], "there is no preset cifar: did you mean cifar10? `python -m train --help`"),
+        (["minst"], "did you mean mnist?"),
+        (["rewynd", "runs/ring"], "did you mean rewind?"),
+        (["nothing"], "there is no preset nothing: `python -m train --help` lists them"),
+        (["--nothing"], "nothing"),
         ([], "ring"),
-        (["resume"], "run"),
+        (["resume"], "Missing from python -m train resume: PATH The run's directory."),
+        (["rewind", "nowhere", "--lr-scale", "0"], "lr_scale must be above 0, not 0"),
         (["resume", "nowhere"], "nowhere holds no run"),
         (["ring", "--model.data-shape", "3"], "--model.data-shape"),
         (["mnist", "--data-root", "nowhere"], "no whole copy under nowhere"),
@@ -88,6 +96,11 @@ def test_a_mistake_is_answered_in_words_and_a_status(arguments, said, command, t
     assert said in " ".join(text.replace("│", " ").split())
     assert "Traceback" not in text
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_mistake_in_one_preset_s_options_names_no_other_preset(command):
+    _, text = command("digits", "--bach-size", "9")
+    assert not any(f" {name} " in text for name in PRESETS if name != "digits")
 
 
 def test_a_run_trains_and_says_where_its_model_is(command, tmp_path):
