@@ -134,9 +134,9 @@ class AmortisedConfig:
 class VAEConfig:
     """What variational autoencoders do against a posterior that collapses, beside annealing."""
 
-    pretraining: int = 0
+    pretraining: int = 1000
     """Iterations that fb-vae spends as an autoencoder without the divergence; then its generator
-    begins anew beside the encoder."""
+    begins anew beside the encoder. 0 leaves that out."""
     free_bits: float = 0.15
     """Nats of each latent's divergence, the mean over a batch, that cost fb-vae nothing."""
     refine_steps: int = 5

@@ -11,7 +11,7 @@ from __future__ import annotations
 from lebm.decoder import TextConfig
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
-from train.config import DatasetName, OptimizerConfig, TrainConfig, VAEConfig
+from train.config import DatasetName, OptimizerConfig, TrainConfig
 
 PRIOR = LangevinConfig(n_steps=60, step_size=0.08)  # δ = 0.4
 POSTERIOR = LangevinConfig(n_steps=5, step_size=0.005)  # δ = 0.1
@@ -157,7 +157,6 @@ def _sentences(
         reconstruction=LangevinConfig(n_steps=60, step_size=0.1),
         optimizer=OptimizerConfig(lr_prior=5e-4, lr_generator=2e-3, lr_decay=0.9),
         annealing=1000,
-        vae=VAEConfig(pretraining=1000),  # fb-vae's start as an autoencoder
         word_dropout=0.3,
         batch_size=batch_size,
         epochs=epochs,

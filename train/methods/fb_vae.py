@@ -19,8 +19,7 @@ class FreeBitsVAE(VAE):
     $$ -E_q[\log p_\beta(x|z)] + w \sum_i \max(\lambda, \overline{KL_i}) $$
 
     with the mean of KL_i over the batch and the weight w of annealing. Before that, for
-    `vae.pretraining` iterations (none but in the presets of sentences), w is 0; then the
-    generator begins anew, while the encoder stays.
+    `vae.pretraining` iterations, w is 0; then the generator begins anew, while the encoder stays.
 
     Source: Kingma et al. 2016, "Improved variational inference with inverse autoregressive flow",
     eq. 15; Li et al. 2019, "A surprisingly effective fix for deep latent variable modeling of
