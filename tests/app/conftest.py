@@ -95,14 +95,18 @@ def hold_chains(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def hold() -> None:
         from app.jobs import Job
 
-        asked, held = Job.should_stop, list[Job]()
+        make, asked, made = Job.__init__, Job.should_stop, list[Job]()
+
+        def remembered(job: Job) -> None:
+            make(job)
+            made.append(job)
 
         def should_stop(job: Job) -> bool:
-            held.append(job)
-            if job is held[0] and job.progress > 0:
+            if job is made[0] and job.progress > 0:
                 job.cancelled.wait(120)
             return asked(job)
 
+        monkeypatch.setattr(Job, "__init__", remembered)
         monkeypatch.setattr(Job, "should_stop", should_stop)
         monkeypatch.setattr("app.jobs.UNWATCHED_SECONDS", 120)
         monkeypatch.setattr("app.jobs.PATIENCE", 0)

@@ -24,7 +24,7 @@ def test_it_is_algorithm_1_with_f_zero_number_for_number(kind, chains, make_meth
     for parameter in model.prior.parameters():
         torch.nn.init.zeros_(parameter)
     options = config.optimizer
-    adam = Adam(model.generator.parameters(), options.lr_generator, options.betas)
+    adam = Adam(model.generator.parameters(), options.lr_generator, options.betas, fused=True)
     ours, theirs = (torch.Generator().manual_seed(4) for _ in range(2))
     for rows in (torch.arange(5), torch.arange(3, 9)):
         x = to_model_range(dataset.train[rows])
