@@ -123,8 +123,12 @@ def test_the_fingerprint_ignores_how_weights_lie_in_memory(make_model):
     before = fingerprint(images)
     images.generator.to(memory_format=torch.contiguous_format)
     assert fingerprint(images) == before
-    images.noise_std = 0.3
-    assert fingerprint(images) == before
+
+
+def test_the_fingerprint_changes_with_a_setting(model):
+    before = fingerprint(model)
+    model.config = replace(model.config, noise_std=2 * model.config.noise_std)
+    assert fingerprint(model) != before
 
 
 def test_a_posterior_recipe_climbs_the_posterior_of_its_example(model):

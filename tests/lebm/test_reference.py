@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from lebm import reference
 from lebm.checkpoint import CheckpointError, load, save
-from lebm.langevin import update
+from lebm.langevin import LangevinConfig, update
 from lebm.model import LatentEBM
 from lebm.reference import Assumed
 from lebm.signs import PullTest
@@ -112,6 +113,13 @@ def test_a_step_of_their_chain_is_a_step_of_ours():
     card = reference.loads(saved(checkpoint_of(*networks())), name="a").card
     ours, _ = update(z, force, noise, card.prior_sampler)
     torch.testing.assert_close(ours, theirs)
+
+
+def test_posterior_chains_of_the_card_take_their_steps():
+    """δ = 0.1, K₁ = 20; reconstructions, which start at noise, take five times as many."""
+    card = reference.loads(saved(checkpoint_of(*networks())), name="a").card
+    assert card.posterior_sampler == LangevinConfig(20, 0.1**2 / 2)
+    assert card.reconstruction_sampler == replace(card.posterior_sampler, n_steps=100)
 
 
 def test_the_layout_for_several_gpus_is_read():

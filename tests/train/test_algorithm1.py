@@ -116,16 +116,21 @@ def test_metrics_describe_the_iteration(make_model, x, z_start):
     iteration = iterate(model, x, z_start, lr=(0.1, 0.1))
     metrics, plus, minus = iteration.metrics, iteration.z_plus, iteration.z_minus
     f = reference.prior.neg_energy
-    grads = torch.cat([p.grad.flatten() for p in model.prior.parameters()])
+    grads, others = (
+        torch.cat([p.grad.flatten() for p in part.parameters()])
+        for part in (model.prior, model.generator)
+    )
     expected = {
         "f_gap": f(plus).mean() - f(minus).mean(),
         "nll_given_z": -reference.log_likelihood(x, plus).mean(),
         "grad_norm_prior": grads.norm(),
+        "grad_norm_generator": others.norm(),
         "z_plus_norm": plus.norm(dim=1).mean(),
         "z_minus_norm": minus.norm(dim=1).mean(),
         "z_plus_max": plus.norm(dim=1).max(),
         "z_minus_max": minus.norm(dim=1).max(),
     }
+    assert metrics.keys() == expected.keys()
     for name, value in expected.items():
         assert metrics[name].item() == pytest.approx(value.item(), abs=1e-12), name
     assert not any(value.requires_grad for value in metrics.values())

@@ -34,6 +34,21 @@ def test_a_preset_has_a_line_and_a_model_that_can_be_built(name):
         LatentEBM(config.model)
 
 
+@pytest.mark.parametrize(("name", "k0", "k1"), [("svhn", 60, 20), ("celeba128", 80, 40)])
+def test_published_presets_have_the_authors_numbers(name, k0, k1):
+    """Their options state δ, 0.4 and 0.1; a step of ours is δ²/2."""
+    _, config = PRESETS[name]
+    for chain, n_steps, delta in (
+        (config.prior_sampler, k0, 0.4),
+        (config.posterior_sampler, k1, 0.1),
+    ):
+        assert (chain.n_steps, chain.temperature) == (n_steps, 1)
+        assert chain.step_size == pytest.approx(delta**2 / 2)
+    rates = config.optimizer
+    assert (rates.lr_prior, rates.lr_generator, rates.betas) == (2e-5, 1e-4, (0.5, 0.999))
+    assert (config.model.noise_std, config.posterior_chains) == (0.3, "short-run")
+
+
 def test_each_data_set_has_a_preset():
     datasets = [config.dataset for _, config in PRESETS.values()]
     assert set(datasets) == set(get_args(DatasetName))
