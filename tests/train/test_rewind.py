@@ -63,6 +63,16 @@ def diverged(command, monkeypatch):
     return OLD.load_state()
 
 
+def test_a_class_that_is_held_out_stays_divided_as_it_was(command, monkeypatch):
+    """Else the new seed would make test examples of what the old run has learned from."""
+    assert command("digits-anomaly", *TINY)[0] == 0
+    monkeypatch.setattr("train.trainer.Trainer.fit", lambda trainer, watch: False)
+    assert command("rewind", "runs/digits-anomaly")[0] == 0
+    old, new = (RunDir(Path(f"runs/digits-anomaly{n}")).config() for n in ("", "-2"))
+    assert new.seed != old.seed
+    assert new.split == old.split
+
+
 def test_it_stands_where_the_old_run_saved_last(command, diverged, monkeypatch):
     monkeypatch.setattr("train.trainer.Trainer.fit", lambda trainer, watch: False)
     assert command("rewind", "runs/ring")[0] == 0
