@@ -15,7 +15,7 @@ from lebm import zoo
 from lebm.checkpoint import CheckpointError, ModelCard
 from lebm.langevin import LangevinConfig
 from lebm.model import ModelConfig
-from train import models
+from train import markdown, models
 from train.config import TrainConfig
 from train.evaluation import EVALUATED
 from train.run_dir import RunError
@@ -134,20 +134,15 @@ def table(cards: dict[str, ModelCard]) -> str:
     """The facts of every card, a row each, as Markdown."""
     facts = dict.fromkeys(fact for card in cards.values() for fact in card.facts)
     rows = [
-        ["", *cards],
-        ["---"] * (len(cards) + 1),
-        *(
-            [_shown(fact), *(_shown(card.facts.get(fact, "")) for card in cards.values())]
-            for fact in facts
-        ),
+        [fact, *(_shown(card.facts.get(fact, "")) for card in cards.values())] for fact in facts
     ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown.table(["", *cards], rows)
 
 
 def _shown(value: str | int | float) -> str:
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else value.replace("|", "\\|")
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import flop_registry
 
 from lebm import langevin
 from lebm.model import LatentEBM
-from train import records
+from train import markdown, records
 from train.config import TrainConfig
 from train.data.vision import CIFAR10_COUNTS, SVHN_COUNTS
 from train.objectives import generator_loss, prior_loss
@@ -281,10 +281,9 @@ def text(found: Plan) -> str:
     """The plan in Markdown: measured, assumed, reckoned."""
     config, a = PRESETS[found.preset][1], found.assumed
     k0, batch = config.prior_sampler.n_steps, config.batch_size
-    measured = [
+    measured = markdown.table(
         ["measured here, an example", "times an iteration", "Gflop", "CPU ms", "Gflop/s"],
-        ["---"] * 5,
-        *(
+        [
             [
                 part.name,
                 f"{part.passes}",
@@ -293,25 +292,24 @@ def text(found: Plan) -> str:
                 f"{part.flop / part.seconds / 1e9:.3g}",
             ]
             for part in found.parts
-        ),
-    ]
-    reckoned = [
+        ],
+    )
+    reckoned = markdown.table(
         ["where", "iteration", "epoch", f"{config.epochs} epochs"]
         + [f"10⁶ prior chains, {k:,} steps" for k in (k0, LONG_RUN)],
-        ["---"] * 6,
-        *(
+        [
             [p.name, *map(_duration, (p.iteration, p.epoch, p.run, p.short_chains, p.long_chains))]
             for p in found.places
-        ),
-    ]
+        ],
+    )
     return (
         f"{found.preset}: batches of {batch}, {a['examples']:,.0f} examples, "
-        f"{found.n_parameters / 1e6:.3g} million parameters.\n\n{_table(measured)}\n\n"
+        f"{found.n_parameters / 1e6:.3g} million parameters.\n\n{measured}\n\n"
         f"Assumed, not measured: a GPU sustains {a['gpu_tflops']:g} Tflop/s on these networks, and "
         f"a pass takes it {a['pass_ms']:g} ms at least; gradients are averaged at "
         f"{a['node_gbytes']:g} GB/s within a machine and {a['network_gbytes']:g} GB/s between "
         "machines. Left out: loading, noise, checkpoints.\n\n"
-        f"{_table(reckoned)}"
+        f"{reckoned}"
     )
 
 
@@ -320,10 +318,6 @@ def _duration(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:,.3g} {unit}"
     return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
-
-
-def _table(rows: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 if __name__ == "__main__":
