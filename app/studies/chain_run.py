@@ -161,7 +161,8 @@ class ChainRun:
         """-f(z), `(T, n)`, whatever share λ f of the tilt the chain climbs."""
         if self.settings.tilt == 1:
             return self.trajectory.energy
-        return -self.model.prior.neg_energy(self.trajectory.z).detach()
+        with torch.no_grad():
+            return -self.model.prior.neg_energy(self.trajectory.z)
 
     def advance(self, to: int) -> ChainRun:
         """The same chain with every step up to `to`, but none beyond `limit`."""
