@@ -54,14 +54,17 @@ def make_config() -> Callable[..., TrainConfig]:
     def make(dataset: str = "ring", **changes) -> TrainConfig:
         shape, latent_dim = {"ring": ((2,), 2), "grammar": ((20,), 3)}.get(dataset, ((1, 8, 8), 4))
         text = TextConfig(embedding_dim=6, max_words=60) if dataset == "grammar" else None
-        sampler = LangevinConfig(n_steps=3, step_size=0.02)
+        # No two alike, so that an exchange of them is seen.
+        prior, posterior, reconstruction = (
+            LangevinConfig(n_steps=n, step_size=s) for n, s in ((3, 0.02), (4, 0.01), (5, 0.03))
+        )
         config = TrainConfig(
             dataset=dataset,
             model=ModelConfig(latent_dim, shape, width=4, prior_hidden=8, text=text),
-            prior_sampler=sampler,
-            posterior_sampler=sampler,
-            reconstruction=sampler,
-            optimizer=OptimizerConfig(lr_prior=1e-3, lr_generator=1e-3, lr_decay=0.9),
+            prior_sampler=prior,
+            posterior_sampler=posterior,
+            reconstruction=reconstruction,
+            optimizer=OptimizerConfig(lr_prior=1e-3, lr_generator=2e-3, lr_decay=0.9),
             batch_size=8,
             epochs=3,
             save_every=5,

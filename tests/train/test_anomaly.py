@@ -105,7 +105,7 @@ def test_a_killed_run_neither_doubles_nor_loses_scores(
     assert same_scores(whole, run.path)
 
 
-@pytest.mark.parametrize(("chains", "expected"), [("persistent", [3, 2]), ("short-run", [3, 3])])
+@pytest.mark.parametrize(("chains", "expected"), [("persistent", [5, 2]), ("short-run", [5, 5])])
 def test_persistent_chains_of_scored_examples_go_on_between_scorings(
     chains, expected, start, make_config, labelled, tmp_path, monkeypatch
 ):
@@ -177,6 +177,17 @@ def test_runs_of_several_seeds_are_one_row_a_score(train, tmp_path):
     anomaly.run(first)
     assert anomaly.run(Options((tmp_path / "first.json", runs[1]))) == text
     assert "## Anomaly detection, Table 4" in report.text([record]).decode()
+
+
+def test_scores_before_the_last_ten_do_not_count(train):
+    """A run that went on after its end leaves more than ten."""
+    run = RunDir(train("run"))
+    found = anomaly.detect(run)
+    first = scores.load(run.scores()[0])
+    perfect = {name: first.is_anomaly.astype(np.float32) for name in first.terms}
+    scores.save(run.scores_path(1), replace(first, terms=perfect))
+    assert len(run.scores()) == scores.COUNTED + 1
+    assert anomaly.detect(run) == found
 
 
 def test_runs_that_cannot_be_read_get_a_sentence_each(train, tmp_path, monkeypatch, capsys):

@@ -40,6 +40,20 @@ def test_a_file_is_recognised_and_its_network_takes_any_image(network, shape, tm
     assert found.network(images).shape == (2, network.num_features)
 
 
+def test_pictures_enter_each_network_as_those_it_was_trained_on():
+    """By the mean and deviation of MNIST's values, and by the half range of ImageNet's."""
+    seen: list[torch.Tensor] = []
+    grey = torch.tensor([0, 127, 255], dtype=torch.uint8)
+    for network, first, size, expected in (
+        (MNISTFeatures(), "features.0", 28, (grey / 255 - 0.1307) / 0.3081),
+        (EfficientNetLite0(), "_conv_stem", 128, (grey - 127.0) / 128),
+    ):
+        network.get_submodule(first).register_forward_pre_hook(lambda _, given: seen.append(*given))
+        network.eval()(grey[:, None, None, None].expand(-1, 3, size, size))
+        entered = seen.pop()
+        torch.testing.assert_close(entered, expected[:, None, None, None].expand_as(entered))
+
+
 def test_without_the_weights_of_fid_the_message_says_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     message = refused("inception")

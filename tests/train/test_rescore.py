@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import average_precision_score
 
 import lebm
+from lebm.model import LatentEBM
 from train import data, records, report, rescore, scores
 from train.rescore import Options
 from train.run_dir import RunDir
@@ -25,42 +27,74 @@ def run(start, make_config, labelled, tmp_path, monkeypatch):
     return tmp_path / "run"
 
 
-def auprc(run, **options) -> dict[str, float]:
-    path = run.with_suffix(".json")
-    rescore.run(Options((run,), json=path, **options))
-    (found,) = records.load(path).as_type(list[rescore.Rescored])
-    assert found.n_normal + found.n_anomalies == options["examples"]
-    return found.auprc
+@pytest.fixture
+def rescored(run, monkeypatch):
+    """Scores the run: way -> which examples are anomalies, their scores, and the area found."""
+    judged: list[tuple[np.ndarray, np.ndarray]] = []
+    area = scores.average_precision
+    monkeypatch.setattr(
+        scores, "average_precision", lambda *two: (judged.append(two), area(*two))[1]
+    )
+
+    def score(**options):
+        judged.clear()
+        path = run.with_suffix(".json")
+        rescore.run(Options((run,), json=path, **options))
+        (found,) = records.load(path).as_type(list[rescore.Rescored])
+        assert found.n_normal + found.n_anomalies == options["examples"]
+        return {
+            way: (*pair, value)
+            for (way, value), pair in zip(found.auprc.items(), judged, strict=True)
+        }
+
+    return score
 
 
-def test_one_chain_is_the_joint_of_the_model_s_own_inference(run, labelled):
-    """All test examples, whose order plays no part in an area, from chains made by hand."""
+def test_each_way_is_its_definition(run, labelled, rescored):
+    """All test examples, from chains made by hand."""
     divided = data.hold_out(labelled, 3, 0)
     test = scores.test_examples(divided)
-    order = np.random.default_rng(0).permutation(len(test))
-    x = data.to_model_range(torch.cat([test[torch.from_numpy(order)], divided.train]))
+    n = len(test)
+    order = torch.from_numpy(np.random.default_rng(0).permutation(n))
+    examples = torch.cat([test[order], divided.train])
+    x = data.to_model_range(examples)
     model, card = lebm.load(RunDir(run).checkpoints()[-1])
-    chains = x.repeat_interleave(2, 0)
+    chain = card.reconstruction_sampler
     rng = torch.Generator().manual_seed(0)
-    z = model.infer(chains, card.reconstruction_sampler, generator=rng)
-    joint = -model.unnorm_log_joint(chains, z).unflatten(0, (-1, 2))[: len(test)].numpy()
-    is_anomaly = order >= len(divided.test)
-    found = auprc(run, restarts=2, steps=3, examples=len(test))
-    for way, score in {
-        "one chain, 3 steps": joint[:, 0],
-        "best of 2 chains, 3 steps": joint.min(1),
-        "mean of 2 chains, 3 steps": joint.mean(1),
+    z = model.infer(x.repeat_interleave(2, 0), chain, generator=rng)
+    joint = -model.unnorm_log_joint(x.repeat_interleave(2, 0), z).unflatten(0, (-1, 2))
+    normal, first = x[n:], z[::2]
+    std = (normal - model.generate(first[n:])).square().mean().sqrt().item()
+    shrunk = min(1.0, (std / model.config.noise_std) ** 2)
+    sharper = LatentEBM(replace(model.config, noise_std=std))
+    sharper.load_state_dict(model.state_dict())
+    shorter = replace(chain, step_size=chain.step_size * shrunk)
+    sharp = -sharper.unnorm_log_joint(x, sharper.infer(x, shorter, generator=rng))
+    base = model.config.latent_dim / 2 * np.log(2 * np.pi)  # which the sum of the terms lacks
+    length = torch.from_numpy(rescore.complexity(examples))
+    found = rescored(restarts=2, steps=5, examples=n)
+    for way, expected in {
+        "one chain, 5 steps": joint[:, 0],
+        "the same, σ of normal examples": sharp,
+        "best of 2 chains, 5 steps": joint.amin(1),
+        "mean of 2 chains, 5 steps": joint.mean(1),
+        "the best, less complexity": joint.amin(1) - base - length,
     }.items():
-        assert found[way] == pytest.approx(scores.average_precision(is_anomaly, score), abs=1e-6)
+        is_anomaly, score, area = found[way]
+        assert np.array_equal(is_anomaly, order.numpy() >= len(divided.test))
+        np.testing.assert_allclose(score, expected[:n].detach().numpy(), rtol=1e-4, err_msg=way)
+        assert area == average_precision_score(is_anomaly, score)
 
 
-def test_every_way_is_an_area_and_long_chains_go_on_from_the_short(run, capsys):
-    found = auprc(run, restarts=2, steps=5, examples=24)
+def test_long_chains_go_on_from_the_short(rescored):
+    found = rescored(restarts=2, steps=7, examples=24)
     assert len(found) == 10
-    assert all(0 < area <= 1 for area in found.values())
-    again = auprc(run, restarts=2, steps=3, examples=24)
-    assert again["one chain, 3 steps"] == found["one chain, 3 steps"]
-    assert "one chain, 5 steps" not in again
+    assert all(0 < area <= 1 for *_, area in found.values())
+    again = rescored(restarts=2, steps=5, examples=24)
+    np.testing.assert_array_equal(
+        again["one chain, 5 steps"][1], found["one chain, 5 steps"][1], strict=True
+    )
+    assert "one chain, 7 steps" not in again
 
 
 def test_noise_is_more_complex_than_a_blank_by_what_it_takes_to_write_it_down():

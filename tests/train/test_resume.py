@@ -154,6 +154,19 @@ def saved(start, make_config, points, tmp_path):
     return trainer
 
 
+def test_time_that_was_spent_counts_after_a_stop(saved, resume, points):
+    """The minutes that a run may take are those of all its pieces."""
+    saved.run.save_state(saved.state_dict() | {"seconds": 1234.5})
+    resumed = resume(replace(saved.config, minutes=30), points, saved.run.path)
+    assert resumed.seconds == 1234.5
+    assert not resumed.finished
+    assert resume(replace(saved.config, minutes=20), points, saved.run.path).finished
+    resumed.fit()
+    assert resumed.seconds > 1234.5
+    last = (saved.run.path / "metrics.csv").read_text().splitlines()[-1]
+    assert float(last.split(",")[2]) > 1234.5
+
+
 @pytest.mark.parametrize("part", [*MUTABLE, "version", "seconds", "command"])
 def test_a_state_without_one_of_its_parts_is_refused(part, saved, resume, points):
     state = saved.state_dict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,6 @@ import lebm
 from lebm import langevin
 from lebm.encoders import encode_gaussian
 from lebm.exact import PlaneGrid, log_marginal
-from lebm.langevin import LangevinConfig
 from train import evaluation
 from train.config import AmortisedConfig
 from train.data import to_model_range
@@ -148,21 +148,23 @@ def test_an_iteration_climbs_the_objective_in_all_networks_but_the_flow(steps, m
     method = make_method("amortised", points, amortised=AmortisedConfig(*steps))
     assert isinstance(method, Amortised)
     samplers = method.samplers
+    rates = method.config.optimizer
     parts = {
-        "prior": (method.model.prior, 1),
-        "generator": (method.model.generator, 1),
-        "inference": (samplers.inference, 1),
-        "synthesis": (samplers.synthesis, -1),
+        "prior": (method.model.prior, rates.lr_prior),
+        "generator": (method.model.generator, rates.lr_generator),
+        "inference": (samplers.inference, rates.lr_generator),
+        "synthesis": (samplers.synthesis, -rates.lr_generator),
     }
+    assert rates.lr_prior != rates.lr_generator
     before = {n: [p.detach().clone() for p in net.parameters()] for n, (net, _) in parts.items()}
     rows = torch.arange(8)
     x = to_model_range(points.train[rows])
     method.iteration(x, rows, generator=torch.Generator().manual_seed(5))
-    for name, (network, sign) in parts.items():
+    for name, (network, rate) in parts.items():
         for p, old in zip(network.parameters(), before[name], strict=True):
             far = p.grad.abs() > 1e-5  # Adam's epsilon does not count
             slope = -p.grad  # of Δ: the loss is its negative
-            expected = old + sign * 1e-3 * slope.sign()
+            expected = old + rate * slope.sign()
             torch.testing.assert_close(p[far], expected[far], rtol=0, atol=2e-6)
 
 
@@ -186,7 +188,8 @@ def test_warm_starts_leave_the_samplers_gradients_and_change_the_others(make_met
 @pytest.mark.parametrize("steps", [0, 4])
 def test_draws_are_the_samplers_and_then_langevin_s(steps, make_method, images, rng):
     method = make_method("amortised", images, amortised=AmortisedConfig(steps, steps))
-    model, chain = method.model, LangevinConfig(steps, 0.02)
+    model, config = method.model, method.config
+    chain = replace(config.prior_sampler, n_steps=steps)
     noise = torch.randn(6, 4, generator=rng)
     start = method.samplers.synthesis(noise)[0].detach()
     expected = langevin.sample(
@@ -197,6 +200,7 @@ def test_draws_are_the_samplers_and_then_langevin_s(steps, make_method, images, 
     assert method.prior_gradients == steps
     x = to_model_range(images.test[:6])
     start = method.samplers.inference.mean(x).detach()
+    chain = replace(config.posterior_sampler, n_steps=steps)
     z = langevin.sample(
         model.posterior_density(x), start, chain, generator=torch.Generator().manual_seed(2)
     )

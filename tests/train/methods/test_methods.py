@@ -61,6 +61,32 @@ def test_a_checkpoint_is_a_model_that_the_explorer_can_use(
     assert evaluation.evaluate(model, trainer.method.reconstruct, dataset.test)["test_mse"] < 10
 
 
+@pytest.mark.parametrize("name", ["lebm", "sri", "sri-5"])
+def test_each_chain_is_the_one_that_the_run_names(name, make_method, images, monkeypatch):
+    """z⁻ by the prior's, z⁺ by the posterior's, and from noise by the reconstruction's."""
+    method, walked = make_method(name, images), []
+
+    def watched(density, z, chain, **rest):
+        walked.append(chain)
+        return sample(density, z, chain, **rest)
+
+    sample = langevin.sample
+    monkeypatch.setattr(langevin, "sample", watched)
+    config, rng = method.config, torch.Generator().manual_seed(0)
+    rows = torch.arange(4)
+    x = to_model_range(images.train[rows])
+    method.iteration(x, rows, generator=rng)
+    learning = [config.posterior_sampler]
+    assert walked == ([config.prior_sampler, *learning] if name == "lebm" else learning)
+    walked.clear()
+    method.infer(x, generator=rng)
+    method.reconstruct(x, generator=rng)
+    assert walked == [config.reconstruction] * 2
+    walked.clear()
+    method.sample_prior(method.model.prior.sample_base(3, generator=rng), generator=rng)
+    assert walked == ([config.prior_sampler] if name == "lebm" else [])
+
+
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("kind", SHAPES)
 def test_a_batch_of_one_learns(name, kind, make_method, request):

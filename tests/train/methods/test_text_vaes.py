@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lebm.encoders import gaussian_kl, gaussian_kl_each
+from lebm.vocabulary import END, UNKNOWN
 from train.config import VAEConfig
 from train.data import to_model_range
 
@@ -69,6 +70,25 @@ def test_chains_that_learn_climb_the_annealed_posterior(make_method, sentences, 
         iterate(method, sentences)
     method.infer(sentences.test, generator=torch.Generator().manual_seed(0))
     assert seen == pytest.approx([1 / 0.3, 2, 1, 1])
+
+
+@pytest.mark.parametrize("name", ["lebm", "amortised", "sri", "vae", "sa-vae", "arae"])
+def test_a_decoder_that_learns_hears_fewer_words(name, make_method, sentences, monkeypatch):
+    """Dropped words reach every likelihood that the generator learns from, and none otherwise."""
+    for rate, hears_all in ((0.0, True), (0.9, False)):
+        method, told = make_method(name, sentences, word_dropout=rate), []
+
+        def watched(x, z, heard=None, told=told, likelihood=method.model.log_likelihood):
+            told.append(heard)
+            return likelihood(x, z, heard)
+
+        monkeypatch.setattr(method.model, "log_likelihood", watched)
+        iterate(method, sentences)
+        fewer = [heard for heard in told if heard is not None]
+        assert (not fewer) == hears_all
+        x = to_model_range(sentences.train[:8])
+        for heard in fewer:
+            assert (heard == UNKNOWN)[x != END].float().mean() > 0.8  # of words, at 0.9
 
 
 def test_without_annealing_the_weight_is_one(make_method, sentences):
