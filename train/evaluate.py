@@ -27,17 +27,17 @@ from train import (
     data,
     evaluation,
     features,
-    markdown,
     ranks,
     records,
     seeds,
     text_metrics,
 )
+from train.data import to_model_range
 from train.frechet import Frechet
+from train.measured import Measured, table
 from train.methods.inference import LangevinInference
 from train.pictures import quantise
 from train.run_dir import RunDir, RunError
-from train.seeds import with_interval
 from train.trainer import Trainer
 
 _BATCH = 250
@@ -73,37 +73,6 @@ class Options:
         for name in ("test_examples", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A run and what was measured on it."""
-
-    run: str
-    data: str
-    method: str
-    seed: int
-    iterations: int
-    minutes: float
-    """Of training."""
-    hardware: str
-    n_test: int
-    """Held-out examples reconstructed."""
-    n_samples: int
-    """Samples on each side of the Fréchet distance; 0 where there is none."""
-    values: dict[str, float]
-    """Name, as the table has it -> value."""
-    command: str = ""
-    """That trained it; of a run whose length was changed on the way, all of them."""
-    settings: str = ""
-    """From `seeds.settings_of`."""
-    greedy: bool = False
-    """Whether its samples are the likeliest words, of sentences."""
-
-    @property
-    def group(self) -> tuple[str | int, ...]:
-        """What runs share that differ in their seed alone, and were judged alike."""
-        return self.data, self.method, self.settings, self.n_test, self.n_samples, self.greedy
 
 
 def main() -> int:
@@ -237,7 +206,10 @@ def _distance(
     extractor: features.Features,
     real: dict[int, Frechet],
 ) -> dict[str, float]:
-    """The Fréchet distance of n samples to n training images.
+    """Fréchet distances to n training images: of n samples, and of n held-out images reconstructed.
+
+    The second is what samples could have if the prior were the latents' own distribution: what
+    stands between the two is the prior's, the rest is the generator's.
 
     Runs that learned from the same data set in memory are compared with the same images: `real`
     keeps their features by the data set's identity.
@@ -246,8 +218,11 @@ def _distance(
     if id(dataset) not in real:
         images = dataset.train[:n].split(_BATCH)[mine]
         real[id(dataset)] = Frechet(images, extractor.network.to(device), device)
-    fake = map(quantise, _samples(trainer, n, seed, mine))
-    return {extractor.label: real[id(dataset)].distance(fake)}
+    fake = {
+        extractor.label: _samples(trainer, n, seed, mine),
+        f"{extractor.label} of reconstructions": _reconstructions(trainer, n, seed, mine),
+    }
+    return {name: real[id(dataset)].distance(map(quantise, x)) for name, x in fake.items()}
 
 
 def _mse(trainer: Trainer, reconstruct: evaluation.Reconstruct, test: Tensor, seed: int) -> float:
@@ -290,6 +265,15 @@ def _samples(trainer: Trainer, n: int, seed: int, batches: slice = slice(None)) 
         yield model.generate(draw(start, generator=generator))
 
 
+def _reconstructions(trainer: Trainer, n: int, seed: int, batches: slice) -> Iterator[Tensor]:
+    """g(z) of the first n held-out examples in batches, some of these; z as the method infers."""
+    device = trainer.fabric.device
+    for i, examples in list(enumerate(trainer.dataset.test[:n].split(_BATCH)))[batches]:
+        generator = torch.Generator(device).manual_seed(_own_seed(seed, i))
+        x = to_model_range(examples).to(device)
+        yield trainer.method.reconstruct(x, generator=generator)
+
+
 def _cost(trainer: Trainer, seed: int) -> dict[str, float]:
     """What 1,000 samples take, and how many gradients in z each of them."""
 
@@ -304,67 +288,6 @@ def _cost(trainer: Trainer, seed: int) -> dict[str, float]:
     seconds = drawn(1000)
     gradients = float(trainer.method.prior_gradients)
     return {"seconds per 1,000 samples": seconds, "gradients per sample": gradients}
-
-
-def table(
-    groups: list[list[Measured]],
-    published: Callable[[str, str], dict[str, str]] = lambda data, method: {},
-) -> str:
-    """A row a group: means, and for several seeds the half width of a 95 % interval.
-
-    Rows of one method on the same data are told apart by their run, rows that were measured on
-    different machines by these. Below the table stands what trained each.
-
-    The interval is Student's, over seeds: it says nothing about the error of one evaluation.
-
-    Args:
-        groups: runs that differ in their seed alone, together.
-        published: data and method -> further columns, by name.
-    """
-    names = dict.fromkeys(name for group in groups for m in group for name in m.values)
-    others = [published(group[0].data, group[0].method) for group in groups]
-    columns = dict.fromkeys(name for other in others for name in other)
-    rows = [
-        _facts(group)
-        | {name: _cell(group, name) for name in names}
-        | {"examples": _examples(group[0])}
-        | {name: other.get(name, "") for name in columns}
-        for group, other in zip(groups, others, strict=True)
-    ]
-    if len({(group[0].data, group[0].method) for group in groups}) < len(groups):
-        rows = [{"run": Path(g[0].run).name} | row for g, row in zip(groups, rows, strict=True)]
-    if len({m.hardware for group in groups for m in group}) > 1:
-        rows = [row | {"measured on": _machines(g)} for g, row in zip(groups, rows, strict=True)]
-    parts = [markdown.table(list(rows[0]), [list(row.values()) for row in rows])]
-    trained = [f"- `{m.command}`" for group in groups for m in group[:1] if m.command]
-    if trained:
-        several = ", of several seeds the first" if max(map(len, groups)) > 1 else ""
-        parts += [f"Trained by{several}:", "\n".join(trained)]
-    return "\n\n".join(parts)
-
-
-def _facts(group: list[Measured]) -> dict[str, str]:
-    return {
-        "data": group[0].data,
-        "method": group[0].method,
-        "seeds": str(len(group)),
-        "iterations": with_interval([m.iterations for m in group]),
-        "minutes": with_interval([m.minutes for m in group]),
-    }
-
-
-def _examples(one: Measured) -> str:
-    sampled = f", {one.n_samples:,} sampled{' greedily' if one.greedy else ''}"
-    return f"{one.n_test:,} reconstructed{sampled if one.n_samples else ''}"
-
-
-def _machines(group: list[Measured]) -> str:
-    return "; ".join(dict.fromkeys(m.hardware for m in group))
-
-
-def _cell(group: list[Measured], name: str) -> str:
-    values = [m.values[name] for m in group if name in m.values]
-    return with_interval(values) if values else ""
 
 
 if __name__ == "__main__":

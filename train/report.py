@@ -15,9 +15,9 @@ import tyro
 from lebm.checkpoint import atomic_write
 from train import (
     anomaly,
-    evaluate,
     long_run,
     markdown,
+    measured,
     race_record,
     records,
     rescore,
@@ -159,8 +159,8 @@ def _raced(record: Record) -> str:
 
 
 def _evaluated(record: Record) -> str:
-    groups = record.as_type(list[list[evaluate.Measured]])
-    return evaluate.table(groups, published=_published)
+    groups = record.as_type(list[list[measured.Measured]])
+    return measured.table(groups, published=_published)
 
 
 def _published(data: str, method: str) -> dict[str, str]:
@@ -218,7 +218,9 @@ def _counted(record: Record) -> str:
 _WORDS = {
     "evaluate": """- **test MSE**: of held-out pictures on the scale from 0 to 1, z as the method
   infers it; "by Langevin", by the posterior chain from noise that its checkpoint recommends.
-- **Fréchet distance**: of samples to training pictures, in the features named; not an FID.
+- **Fréchet distance**: of samples to training pictures, in the features named; not an FID. **of
+  reconstructions**: of as many held-out pictures, as the method decodes them. A prior that drew z
+  as examples have it would leave samples that; what they are beyond it is the prior's.
 - **NLL**: −log p(x|z) of held-out sentences, nats, z as the method infers it. Where it is no less
   with another's z, sentences do without z. **−log p(x), at most**: by importance sampling.
 - **active units**: latents whose posterior mean varies over sentences by more than 0.05;

@@ -11,10 +11,14 @@ import torch
 
 from lebm import zoo
 from lebm.langevin import LangevinConfig
-from train import data, evaluate, evaluation, records, seeds
+from train import data, evaluate, evaluation, features, records, seeds
 from train.config import AmortisedConfig
-from train.evaluate import Measured, Options, table
+from train.data import to_model_range
+from train.evaluate import Options
 from train.features import MNISTFeatures
+from train.frechet import Frechet
+from train.measured import Measured, table
+from train.pictures import quantise
 from train.run_dir import RunError
 
 DIGITS = str(zoo.paths()["digits"])
@@ -69,6 +73,19 @@ def test_each_method_is_a_row_with_its_costs(train, extractor, tmp_path):
     assert all(row["examples"] == "16 reconstructed, 30 sampled" for row in rows)
     written = records.load(tmp_path / "all.json").as_type(list[list[Measured]])
     assert table(written) == text
+
+
+def test_reconstructions_are_as_far_from_data_as_the_method_leaves_them(train, images, extractor):
+    """By hand, of a VAE, whose reconstructions draw nothing."""
+    run = train("a", method="vae")
+    (row,) = cells(evaluate.run(Options((run,), features=extractor, samples=12)))
+    reconstruct = evaluate._open(run, data.load).method.reconstruct
+    again = reconstruct(to_model_range(images.test[:12]), generator=torch.Generator())
+    network = features.load(extractor).network
+    real = Frechet([images.train[:12]], network, torch.device("cpu"))
+    found = float(row["Fréchet distance (features: untrained) of reconstructions"])
+    assert found == pytest.approx(real.distance([quantise(again)]), rel=1e-3)
+    assert found != float(row["Fréchet distance (features: untrained)"])
 
 
 def test_numbers_are_those_of_the_run(train):

@@ -26,9 +26,9 @@ from lebm.noise import SharedGenerator, drawn
 from lebm.prior import TiltedPrior
 from train import data, evaluate, long_run, records, scores
 from train.config import AmortisedConfig
-from train.evaluate import Measured
 from train.features import MNISTFeatures
 from train.long_run import Judged
+from train.measured import Measured
 from train.methods import METHODS
 from train.run_dir import RunDir
 from train.run_lock import owner
