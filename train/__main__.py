@@ -3,84 +3,26 @@
 from __future__ import annotations
 
 import logging
-import math
-import shlex
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from functools import reduce
-from operator import or_
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
 
-import tyro
 from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
-from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
 
-from lebm.vocabulary import Vocabulary
-from train import data, ranks, run_lock
+from train import command_line, data, ranks, run_lock
+from train.command_line import Resume, Rewind
 from train.config import TrainConfig
 from train.divergence import DivergedRun
-from train.presets import PRESETS
 from train.ranks import LostProcess
 from train.run_dir import End, RunDir, RunError, first_free, make_first_free
 from train.trainer import Progress, Trainer
-
-_RULES = ConstructorRegistry()
-
-
-@_RULES.struct_rule
-def _vocabulary_rule(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """The words come from the data: no option asks for them."""
-    if info.type is not Vocabulary:
-        return None
-    return StructConstructorSpec(instantiate=Vocabulary, fields=())
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Continue a run that was stopped or killed, or train a finished one for longer."""
-
-    run: tyro.conf.Positional[Path]
-    """The run's directory."""
-    epochs: int | None = None
-    """A new total number of epochs; without it, as the run was started."""
-    minutes: float | None = None
-    """New total minutes of learning; without them, as the run was started."""
-
-
-@dataclass(frozen=True)
-class Rewind:
-    """Go back to where a run saved last, and on from there with another seed and lower rates.
-
-    The new run has a folder of its own, with the curves and checkpoints up to that point.
-    """
-
-    run: tyro.conf.Positional[Path]
-    """The run's directory, of a run that diverged, say."""
-    seed: int | None = None
-    """Of the order of the data and all chains from here on; without it, the run's plus 1."""
-    lr_scale: float = 0.5
-    """Both learning rates are multiplied by this; above 0."""
-    out: Path | None = None
-    """The new run's directory; default RUN-2, or the next free RUN-3, ..."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.lr_scale < math.inf:
-            raise ValueError(f"lr_scale must be above 0, not {self.lr_scale}")
-
-
-_PROGRAM = "python -m train"
-
-#: Name -> what is asked for of a run that there is.
-_OF_RUNS: dict[str, type[Resume] | type[Rewind]] = {"resume": Resume, "rewind": Rewind}
 
 
 def main() -> int:
@@ -89,7 +31,7 @@ def main() -> int:
     console = Console(soft_wrap=True, highlight=False, quiet=not ranks.first())
     try:
         with ExitStack() as held:
-            trainer = _prepare(_parse_arguments(), console, held)
+            trainer = _prepare(command_line.parse_arguments(), console, held)
             _train(trainer, console)
     except (ValueError, OSError, data.DatasetUnavailable, RunError, DivergedRun) as error:
         _complain(error)
@@ -111,43 +53,6 @@ def _complain(error: Exception) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False, quiet=quiet).print(
         f"error: {error}", style="red", markup=False
     )
-
-
-def _parse_arguments() -> TrainConfig | Resume | Rewind:
-    """What was asked for; a command has a parser of its own, that complains of no other's options.
-
-    Raises:
-        ValueError: for a preset that there is not.
-    """
-    name, *options = sys.argv[1:] or [""]
-    prog = f"{_PROGRAM} {name}"
-    with ranks.only_first_prints():
-        if name in PRESETS:
-            line, config = PRESETS[name]
-            return parse(TrainConfig, default=config, args=options, prog=prog, description=line)
-        if name in _OF_RUNS:
-            return parse(_OF_RUNS[name], args=options, prog=prog)
-        if name and not name.startswith("-"):
-            near = get_close_matches(name, [*PRESETS, *_OF_RUNS], n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
-            raise ValueError(f"there is no preset {name}: {meant}`{_PROGRAM} --help` lists them")
-        return parse(_every_command(), prog=_PROGRAM, description=__doc__)
-
-
-def _every_command() -> Any:
-    presets = [
-        Annotated[TrainConfig, tyro.conf.subcommand(name, default=config, description=line)]
-        for name, (line, config) in PRESETS.items()
-    ]
-    of_runs = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in _OF_RUNS.items()]
-    command: Any = reduce(or_, [*presets, *of_runs])
-    return command
-
-
-def parse(command: Any, **options: Any) -> Any:
-    """What `tyro.cli` makes of the arguments; whether there is text, the preset has decided."""
-    with _RULES:
-        return tyro.cli(command, config=(tyro.conf.AvoidSubcommands,), **options)
 
 
 def _prepare(
@@ -182,7 +87,7 @@ def _begin(config: TrainConfig, held: ExitStack) -> Trainer:
     """The trainer of a new run."""
     fabric = ranks.connect(config.accelerator, config.precision)
     chosen = ranks.first_does(fabric, lambda: RunDir.choose(config.out, preset=sys.argv[1]))
-    trainer = Trainer(config, _load(config, fabric), chosen, _command())
+    trainer = Trainer(config, _load(config, fabric), chosen, command_line.typed())
 
     def found() -> RunDir:
         run = _claim(config.out, Path("runs") / sys.argv[1], held)
@@ -208,11 +113,11 @@ def _resume(arguments: Resume, held: ExitStack) -> Trainer:
         config = replace(config, minutes=arguments.minutes)
     trainer = Trainer(config, _load(config, fabric), run, command="")
     if state is None:
-        trainer.command = _command()
+        trainer.command = command_line.typed()
     else:
         trainer.load_state_dict(state)
         if (arguments.epochs, arguments.minutes) != (None, None):
-            trainer.command += f" && {_command()}"
+            trainer.command += f" && {command_line.typed()}"
     _refuse_less(trainer, before)
     ranks.first_does(fabric, lambda: run.create(config))
     return trainer
@@ -256,7 +161,7 @@ def _rewind(arguments: Rewind, held: ExitStack) -> Trainer:
     fabric = ranks.connect(config.accelerator, config.precision)
     out = arguments.out or first_free(old.path)
     ranks.first_does(fabric, lambda: RunDir.choose(out, preset=""))
-    trainer = Trainer(config, _load(config, fabric), old, _command())
+    trainer = Trainer(config, _load(config, fabric), old, command_line.typed())
     trainer.take_over(state)  # what does not fit is the old run's
 
     def found() -> RunDir:
@@ -279,11 +184,6 @@ def _claim(out: Path | None, default: Path, held: ExitStack) -> RunDir:
 
 def _lock(run: RunDir, held: ExitStack) -> None:
     held.enter_context(run_lock.hold(run.path))
-
-
-def _command() -> str:
-    """The command line as it was typed, without where this program lies."""
-    return shlex.join(["python", "-m", "train", *sys.argv[1:]])
 
 
 def _load(config: TrainConfig, fabric: Fabric) -> data.Dataset:

@@ -11,7 +11,7 @@ import pytest
 
 from app.studies import options
 from app.studies.options import Option, arguments, changed, field_docs
-from train.__main__ import parse
+from train.command_line import parse
 from train.config import OptimizerConfig, TrainConfig
 from train.presets import PRESETS
 

@@ -14,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.sidebar import plain
-from train.__main__ import _parse_arguments
+from train.command_line import parse_arguments
 from train.config import TrainConfig
 from train.presets import PRESETS
 from train.run_dir import End, RunDir
@@ -52,7 +52,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[[AppTest], TrainConfig]:
         words = shlex.split(page.code[0].value)
         assert words[:3] == ["python", "-m", "train"]
         monkeypatch.setattr(sys, "argv", words[2:])
-        config = _parse_arguments()
+        config = parse_arguments()
         assert isinstance(config, TrainConfig)
         return config
 
