@@ -97,7 +97,8 @@ def _show_groups(base: TrainConfig) -> dict[Option, Any]:
         values |= _show_fields(top, base)
     nested = [option for option in known if len(option.path) > 1]
     for group, members in groupby(nested, key=lambda option: option.path[0]):
-        title = group.upper() if group == "rae" else group.replace("_", " ").capitalize()
+        acronym = group in ("vae", "rae", "arae")
+        title = group.upper() if acronym else group.replace("_", " ").capitalize()
         with st.expander(f"{title}: {docs.get(group, '')}", key=f"group-{group}"):
             values |= _show_fields(list(members), base)
     return values
