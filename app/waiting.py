@@ -36,6 +36,33 @@ def wait_for(slot: str, this: str, work: Callable[[Job[T]], None], doing: str) -
     return job.latest
 
 
+def follow(job: Job[T], draw: Callable[[], None]) -> bool:
+    """Draw what a job has come to twice a second while it runs; the whole page once it has ended.
+
+    Args:
+        job: the work.
+        draw: shows it as it stands.
+
+    Returns:
+        Whether it had ended before, so that what was drawn is all of it.
+    """
+    watched = job.running
+
+    @st.fragment(run_every=0.5 if watched else None)
+    def poll() -> None:
+        job.watch()
+        draw()
+        if watched and not job.running:
+            st.rerun()  # with all of it, and without polling
+
+    # Where a fragment is drawn anew before its messages have left, Streamlit drops them. Without a
+    # container of the page's own around it, what follows would then move into its place; and of
+    # a fragment within it, only the messages would be kept.
+    with st.container():
+        poll()
+    return not watched
+
+
 def own_job(slot: str, this: str, work: Callable[[Job[T]], None]) -> Job[T]:
     """This session's own job, begun unless it was: to ask for another ends it, nobody else can.
 
@@ -71,7 +98,7 @@ def _watch(slot: str, job: Job[T], doing: str) -> None:
         if not job.running:
             st.rerun()
 
-    with st.container():  # which keeps the place of what follows; see `long_run._watch`
+    with st.container():  # which keeps the place of what follows; see `follow`
         progress()
 
 

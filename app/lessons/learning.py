@@ -13,6 +13,7 @@ from app.sidebar import plain
 from app.studies import toy, toy_learning
 from app.studies.toy import Field
 from app.studies.toy_learning import Learned
+from app.waiting import follow
 from train.objectives import prior_loss
 
 _CODE = """\
@@ -70,22 +71,15 @@ def draw() -> str:
     with right:
         number = step_slider(most, most, "Updates", "updates")
 
-    watched = job.running
-
-    @st.fragment(run_every=0.5 if watched else None)
-    def watch() -> None:
-        job.watch()
+    def draw() -> None:
         if job.running:
             st.progress(job.progress, "Learning from f = 0 while you watch")
         if job.error:
             st.error(f"The updates stopped: {plain(job.error)}")
         if job.latest is not None and job.latest.updates:
             _show(job.latest, number, aggregate)
-        if watched and not job.running:
-            st.rerun()  # once more, without polling
 
-    with st.container():  # which keeps the place of what follows
-        watch()
+    follow(job, draw)
     return _CODE.format(rate=rate, n_steps=n_steps, updates=number)
 
 

@@ -12,6 +12,7 @@ from app.lessons.lesson import Lesson
 from app.sidebar import plain
 from app.studies import toy, toy_chains
 from app.studies.toy_chains import LongChains
+from app.waiting import follow
 from lebm import langevin
 
 _CODE = """\
@@ -55,22 +56,15 @@ def draw() -> str:
     with right:
         step = step_slider(most, most, key="long_k", stride=stride)
 
-    watched = job.running
-
-    @st.fragment(run_every=0.5 if watched else None)
-    def watch() -> None:
-        job.watch()
+    def draw() -> None:
         if job.running:
             st.progress(job.progress, f"{job.progress:.0%} of {toy_chains.LONG_STEPS:,} steps")
         if job.error:
             st.error(f"The chain could not go on: {plain(job.error)}")
         if job.latest is not None:
             _show(job.latest, step, adjusted)
-        if watched and not job.running:
-            st.rerun()  # once more, without polling
 
-    with st.container():  # which keeps the place of what follows
-        watch()
+    follow(job, draw)
     kernel = "mala.adjusted(noise)" if adjusted else "None"
     return _CODE.format(step_size=step_size, kernel=kernel)
 

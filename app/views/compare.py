@@ -23,7 +23,7 @@ from app.studies.recipe import recipe_of
 from app.studies.steps import Runs, take
 from app.views import compare_sentences
 from app.views.compare_controls import other_side
-from app.waiting import own_job, tell_stopped, wait_for
+from app.waiting import follow, own_job, tell_stopped, wait_for
 from lebm.checkpoint import ModelCard
 from train.pictures import mosaic
 
@@ -232,21 +232,14 @@ def _show_numbers(a: Side, b: Side) -> None:
 
 
 def _watch(job: Job[dict[str, Numbers]]) -> None:
-    watched = job.running
-
-    @st.fragment(run_every=0.5 if watched else None)
-    def show() -> None:
-        job.watch()
-        running = job.running
+    def draw() -> None:
         st.subheader("In numbers")
-        if running:
+        if job.running:
             st.progress(job.progress, "log Z by annealing, then chains ten times as long")
         if job.error:
             st.error(f"The numbers could not be computed: {plain(job.error)}")
         if job.latest is not None:
             st.dataframe(compare.numbers_table(job.latest), hide_index=True)
             st.caption(compare.NUMBERS_HELP)
-        if watched and not running:
-            st.rerun()  # once more, without polling
 
-    show()
+    follow(job, draw)

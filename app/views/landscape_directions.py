@@ -13,6 +13,7 @@ from app.studies.examples import aggregate_posterior
 from app.studies.landscape import Directions
 from app.views.landscape_line import show_profile
 from app.views.landscape_scene import Scene
+from app.waiting import follow
 from train import data
 
 _N_POSTERIOR = 256
@@ -79,18 +80,11 @@ def _posterior_samples(scene: Scene) -> Tensor | None:
 
     job = cache.jobs().start(f"posterior {scene.entry.path} {scene.entry.version}", infer)
 
-    watched = job.running
-
-    @st.fragment(run_every=0.5 if watched else None)
-    def progress() -> None:
-        job.watch()
+    def draw() -> None:
         if job.running:
             st.progress(job.progress, "Inferring the posterior of each example")
-        elif watched:
-            st.rerun()  # with what was inferred, and without polling
 
-    with st.container():
-        progress()
+    follow(job, draw)
     if job.error:
         st.error(f"The aggregate posterior could not be inferred: {plain(job.error)}")
     if job.latest is not None:

@@ -16,7 +16,7 @@ from app.studies.export import Film
 from app.studies.long_run import Judgement, LongRun
 from app.studies.recipe import recipe_of
 from app.views import long_run_sentences
-from app.waiting import give_up, own_job
+from app.waiting import follow, give_up, own_job
 from lebm.diagnostics import MIN_DRAWS, Verdict
 from train.pictures import mosaic
 
@@ -71,11 +71,8 @@ def page() -> None:
 
 def _watch(job: Job[LongRun], entry: ModelEntry, settings: ChainSettings) -> None:
     """Show the job, twice a second while it runs."""
-    watched = job.running
 
-    @st.fragment(run_every=0.5 if watched else None)
-    def show() -> None:
-        job.watch()
+    def draw() -> None:
         running = job.running
         if running:
             left, right = st.columns([5, 1], vertical_alignment="center")
@@ -86,18 +83,11 @@ def _watch(job: Job[LongRun], entry: ModelEntry, settings: ChainSettings) -> Non
             st.error(f"The chain could not go on: {plain(job.error)}")
         if job.latest is not None:
             _show(job.latest)
-        if watched and not running:
-            st.rerun()  # once more, without polling
-        if job.cancelled.is_set() and st.button("Run again from the start"):
+        if not running and job.cancelled.is_set() and st.button("Run again from the start"):
             give_up(_JOB)
             st.rerun()
 
-    # Where a fragment is drawn anew before its messages have left, Streamlit drops them. Without a
-    # container of the page's own around it, what follows would then move into its place; and of
-    # a fragment within it, only the messages would be kept.
-    with st.container():
-        show()
-    if not watched and job.latest is not None:
+    if follow(job, draw) and job.latest is not None:
         _offer(job.latest, entry, settings)
 
 

@@ -14,6 +14,7 @@ from app.studies.projection import Projection
 from app.studies.tilt import TILTS, TiltView
 from app.views import tilted_prior_samples, tilted_prior_sentences
 from app.views.tilted_prior_frame import Circled, Scene
+from app.waiting import follow
 from lebm.model import LatentEBM
 
 _DRAWN = "tilt.drawn"
@@ -56,7 +57,7 @@ def _watch(job: Job[TiltView], running: bool, drawn: TiltView | None) -> None:
         if (job.running, job.latest) != st.session_state[_DRAWN]:
             st.rerun()
 
-    with st.container():  # which keeps the place of what follows; see `long_run._watch`
+    with st.container():  # which keeps the place of what follows; see `waiting.follow`
         progress()
 
 
@@ -155,17 +156,10 @@ def _pick_frame(view: TiltView, entry: ModelEntry) -> Projection:
 
 
 def _watch_umap(job: Job[Projection]) -> None:
-    running = job.running
-
-    @st.fragment(run_every=0.5 if running else None)
-    def progress() -> None:
-        job.watch()
+    def draw() -> None:
         if job.running:
             st.progress(job.progress, "Fitting UMAP; until then the principal directions")
-        elif running:
-            st.rerun()  # with what was fitted, and without polling
 
-    with st.container():
-        progress()
+    follow(job, draw)
     if job.error:
         st.error(f"UMAP could not be fitted: {plain(job.error)}")
