@@ -11,8 +11,10 @@ from app.studies import long_run
 from app.studies.chain_run import ChainRun, ChainSettings
 from app.studies.frame import latent_plane
 from app.studies.long_run import LongRun
+from lebm import langevin
 from lebm.diagnostics import Snapshot, mixing, verdict
 from lebm.model import LatentEBM, ModelConfig
+from lebm.noise import ChainNoise
 
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
 SETTINGS = ChainSettings(n_chains=4, n_steps=250, step_size=0.05, temperature=1.0, seed=3)
@@ -48,12 +50,23 @@ def test_the_last_step_is_shown_though_the_distance_does_not_divide_it(build: Bu
 
 
 def test_the_verdict_compares_the_short_run_with_the_end(build: Build) -> None:
-    run = _finished(build(IMAGES))
-    assert run.judgement is not None
-    assert run.judgement.verdict == run.judge().verdict
-    assert run.judgement.mixing == {}  # 230 steps say nothing
-    assert torch.equal(run.snapshot(20).energy, run.trajectory.energy[20])
+    model = build(IMAGES)
+    run = _finished(model)
     assert run.last_step == 250
+    assert run.judgement is not None
+    noise = ChainNoise(SETTINGS.seed, range(4), 4)
+    start = langevin.init(model.prior_density(), noise.at(0))
+    chain = langevin.run(model.prior_density(), start, SETTINGS.sampler(250), noise=noise)
+    short, end = (
+        Snapshot(-model.prior.neg_energy(z), z.norm(dim=-1), model.generate(z))
+        for z in (chain.z[20], chain.z[250])
+    )
+    expected = verdict(short, end)
+    found = run.judgement.verdict
+    assert found.word == expected.word
+    for field in ("energy_shift", "norm_shift", "spread", "moved", "merged", "saturation"):
+        assert getattr(found, field) == pytest.approx(getattr(expected, field), rel=1e-3, abs=1e-5)
+    assert run.judgement.mixing == {}  # 230 steps say nothing
 
 
 def test_one_chain_or_a_short_one_has_no_verdict(build: Build) -> None:

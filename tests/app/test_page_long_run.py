@@ -1,4 +1,4 @@
-"""The Long run page of sentences as Streamlit runs it, without a browser."""
+"""The Long run page as Streamlit runs it, without a browser."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
+from arviz_stats.base import array_stats
 from streamlit.testing.v1 import AppTest
 
 from app import cache
@@ -16,6 +18,7 @@ from app.models import list_models, runs_folder
 from app.studies import export, long_run
 from app.studies.chain_run import ChainSettings, Segment
 from app.studies.export import Film
+from app.studies.long_run import LongRun
 from app.studies.recipe import recipe_of
 from app.views import long_run_sentences
 from lebm import archive, zoo
@@ -41,8 +44,62 @@ def _judged(page: AppTest) -> AppTest:
     raise AssertionError("there never was a verdict")
 
 
+def _run_of(page: AppTest) -> LongRun:
+    _, job = page.session_state["long_run.job"]
+    return job.latest
+
+
 def _lines(page: AppTest) -> list[str]:
     return [m.value for m in page.markdown if ":gray[step" in m.value]
+
+
+def test_the_numbers_under_a_verdict_are_those_of_the_chains(
+    page_of: Callable[..., AppTest],
+) -> None:
+    page = _judged(page_of("long_run", model="digits", long="600", n="16"))
+    model, card = zoo.load_model("digits")
+    t, short = _run_of(page).trajectory, card.prior_sampler.n_steps
+    before, after = (model.generate(t.z[k]).flatten(1).double() for k in (short, 600))
+    between_before, between_after = (torch.cdist(x, x).square().sum() for x in (before, after))
+    moved = (after - before).square().sum(1).mean() / (between_before / (16 * 15))
+    beyond = [(x.abs() > 0.95).double().mean() for x in (before, after)]
+
+    def shift(values: torch.Tensor) -> float:
+        return float((values[600].median() - values[short].median()) / values[short].std())
+
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert shown.pop("Merged") == "+0%"
+    assert shown == {
+        "Energy": f"{shift(t.energy):+.2f} sd",
+        "‖z‖": f"{shift(t.z.norm(dim=-1)):+.2f} sd",
+        "Spread": f"{between_after / between_before:.2f} ×",
+        "Moved": f"{moved:.2f} ×",
+        "Saturated": f"{beyond[1] - beyond[0]:+.1%}",
+    }
+    assert len(set(shown.values())) == 5
+    assert page.subheader[0].value == f"Verdict: {_run_of(page).judgement.verdict.word}"
+
+
+def test_each_column_of_the_convergence_table_holds_what_it_says(
+    page_of: Callable[..., AppTest],
+) -> None:
+    page = _judged(page_of("long_run", model="digits", long="600", n="16"))
+    table = page.dataframe[0].value.set_index("quantity")
+    assert list(table.index) == ["energy", "direction 1", "direction 2", "direction 3"]
+    run, card = _run_of(page), zoo.load_model("digits")[1]
+    draws = run.trajectory.energy[card.prior_sampler.n_steps :].double().T.numpy()
+    found = {
+        "R-hat": round(float(array_stats.rhat(draws)), 3),
+        "bulk ESS": round(float(array_stats.ess(draws, method="bulk"))),
+        "tail ESS": round(float(array_stats.ess(draws, method="tail", prob=(0.05, 0.95)))),
+        "mean": round(float(draws.mean()), 3),
+        "MCSE": round(float(array_stats.mcse(draws, method="mean")), 3),
+    }
+    assert table.loc["energy"].to_dict() == pytest.approx(found)
+    assert len(set(found.values())) == 5
+    for name, row in run.judgement.mixing.items():
+        assert table.loc[name, "mean"] == pytest.approx(row.mean, abs=5e-4)
+        assert table.loc[name, "tail ESS"] == round(row.ess_tail)
 
 
 def test_a_long_run_of_sentences_ends_in_a_verdict_on_words(page: AppTest) -> None:
@@ -101,7 +158,7 @@ def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:
 
 def test_what_is_read_is_what_the_chains_say() -> None:
     model, _ = zoo.load_model("text")
-    job: Job[long_run.LongRun] = Job()
+    job: Job[LongRun] = Job()
     long_run.run(job, model, ChainSettings(8, 300, 0.08, 1.0, 3), 60, 100)
     run = job.latest
     assert run.picture_steps == (0, 100, 200, 300)
@@ -124,7 +181,7 @@ def test_numbers_of_sentences_can_be_taken_away(page: AppTest) -> None:
     model, _ = zoo.load_model("text")
 
     entry = list_models(runs_folder())["text"]
-    job: Job[long_run.LongRun] = Job()
+    job: Job[LongRun] = Job()
     settings = ChainSettings(4, 20, 0.08, 1.0, 3)
     long_run.run(job, model, settings, 60, 10)
     recipe = recipe_of([Segment(0, settings)], 20, entry, cache.fingerprint(entry))

@@ -252,28 +252,6 @@ def test_a_damaged_checkpoint_is_one_sentence(app: AppTest, save_run: Callable[.
     assert "cut short" in app.error[0].value
 
 
-def _long_run_script() -> None:
-    from app.views import long_run
-
-    long_run.page()
-
-
-def test_a_long_run_ends_in_a_verdict(app: AppTest, save_run: Callable[..., Path]) -> None:
-    save_run("mine")
-    page = AppTest.from_function(_long_run_script, default_timeout=60)
-    for name, value in {"model": "runs/mine", "long": "600", "n": "16"}.items():
-        page.query_params[name] = value
-    for _ in range(600):
-        page.run()
-        assert not page.exception
-        if page.subheader:
-            break
-        time.sleep(0.1)
-    assert page.subheader[0].value.startswith("Verdict: ")
-    assert len(page.metric) == 6
-    assert page.dataframe[0].value["R-hat"].notna().all()
-
-
 def _tilted_prior_script() -> None:
     from app.views import tilted_prior
 
