@@ -10,7 +10,9 @@ from lebm import langevin
 from lebm.density import TILT, force, value_and_force
 from lebm.langevin import LangevinConfig
 from lebm.neg_energy import NegEnergyTerm
+from lebm.noise import ChainNoise
 from lebm.prior import TiltedPrior
+from lebm.trajectory import Trajectory
 
 ACTIVATIONS = ["leaky_relu", "gelu"]
 TOLERANCE = {torch.float64: 1e-13, torch.float32: 2e-5}
@@ -80,6 +82,33 @@ def test_f_stays_in_float32_where_the_generator_runs_in_bfloat16(prior, rng):
         lower = density.force(z)
     assert lower.dtype == torch.float32
     assert torch.equal(lower, density.force(z))
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_values_and_forces_stay_in_float32_under_autocast(prior, rng, grad):
+    """With gradients and without, as in a chain, whose steps ask for both."""
+    z, term = torch.randn(4, 5, generator=rng), prior.density().terms[TILT]
+    value, gradient = value_and_force(term, z)
+    with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(grad):
+        lower_value, lower_gradient = value_and_force(term, z)
+        assert prior.neg_energy(z).dtype == torch.bfloat16  # which a plain call is not spared
+    assert lower_value.dtype == lower_gradient.dtype == torch.float32
+    assert torch.equal(lower_value, value)
+    assert torch.equal(lower_gradient, gradient)
+
+
+def test_a_recorded_chain_is_the_same_under_autocast(prior):
+    density, noise = prior.density(), ChainNoise(0, range(4), 5)
+    config = LangevinConfig(n_steps=20, step_size=0.08)
+
+    def chain() -> Trajectory:
+        return langevin.run(density, langevin.init(density, noise.at(0)), config, noise=noise)
+
+    plain = chain()
+    with torch.autocast("cpu", torch.bfloat16):
+        lower = chain()
+    assert torch.equal(lower.z, plain.z)
+    assert torch.equal(lower.energy, plain.energy)
 
 
 def test_another_network_is_differentiated(prior, rng):

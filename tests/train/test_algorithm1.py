@@ -26,7 +26,9 @@ def z_start() -> torch.Tensor:
     return torch.randn(7, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
 
 
-def iterate(model: LatentEBM, x, z_start, *, lr: tuple[float, float], seed: int = 0) -> Iteration:
+def iterate(
+    model: LatentEBM, x, z_start, *, lr: tuple[float, float], seed: int = 0, **others
+) -> Iteration:
     generator = torch.Generator().manual_seed(seed)
     return learning_iteration(
         model,
@@ -38,6 +40,7 @@ def iterate(model: LatentEBM, x, z_start, *, lr: tuple[float, float], seed: int 
         PRIOR,
         POSTERIOR,
         generator=generator,
+        **others,
     )
 
 
@@ -134,6 +137,28 @@ def test_metrics_describe_the_iteration(make_model, x, z_start):
     for name, value in expected.items():
         assert metrics[name].item() == pytest.approx(value.item(), abs=1e-12), name
     assert not any(value.requires_grad for value in metrics.values())
+
+
+def test_alpha_learns_in_float32_where_the_generator_runs_in_bfloat16(make_model, x, z_start):
+    model, reference = (make_model(data_shape=(1, 8, 8)).float() for _ in range(2))
+    x, z_start = x.float().tile(16)[:, None].reshape(7, 1, 8, 8), z_start.float()
+    lower = iterate(
+        model,
+        x,
+        z_start,
+        lr=(0.0, 0.0),
+        autocast=lambda: torch.autocast("cpu", torch.bfloat16),
+    )
+    assert lower.z_plus.dtype == lower.z_minus.dtype == torch.float32
+    prior_loss(reference.prior, lower.z_plus, lower.z_minus).backward()
+    generator_loss(reference, x, lower.z_plus).backward()
+    for network, same in (("prior", True), ("generator", False)):
+        found, full = (
+            torch.cat([p.grad.flatten() for p in getattr(each, network).parameters()])
+            for each in (model, reference)
+        )
+        assert torch.equal(found, full) == same, network
+        torch.testing.assert_close(found, full, rtol=0.05, atol=0.05 * float(full.abs().max()))
 
 
 def test_a_batch_of_one_learns(make_model, x, z_start):
