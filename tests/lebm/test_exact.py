@@ -126,12 +126,17 @@ def test_the_aggregate_posterior_is_the_mean_of_posteriors(make_gaussian, rng):
     )
 
 
-def test_the_aggregate_posterior_of_the_model_s_own_examples_is_the_prior(make_gaussian):
-    """E over x ~ p(x) of p(z|x) is p_α(z); over 4,000 examples, up to chance."""
+def test_the_aggregate_posterior_of_the_model_s_own_examples_is_the_prior(make_gaussian, rng):
+    """E over x ~ p(x) of p(z|x) is p_α(z); over 4,000 examples, up to chance.
+
+    Over 30 seeds the distance is 0.0042 on average, with a standard deviation of 0.0018: the bound
+    is four of them above, which one seed in 10,000 would exceed.
+    """
     gaussian, grid = make_gaussian(), PlaneGrid(n_points=60)
-    torch.manual_seed(0)
-    x = gaussian.marginal.sample((4000,))
+    marginal = gaussian.marginal
+    noise = torch.randn(4000, 3, dtype=torch.float64, generator=rng)
+    x = marginal.loc + noise @ torch.linalg.cholesky(marginal.covariance_matrix).T
     ours = aggregate_posterior(gaussian.model, x, grid)
     log_prior = gaussian.model.prior.unnorm_log_prob(grid.points).detach()
     prior = (log_prior - grid.log_integral(log_prior)).exp()
-    assert (ours - prior).abs().sum() * grid.cell_area < 0.05
+    assert (ours - prior).abs().sum() * grid.cell_area < 0.0115

@@ -1,4 +1,12 @@
+"""Signs of f that are known, and what the two tests say of them.
+
+Seeds are fixed. Bounds on what chance decides are four standard errors or more, as measured over
+30 other seeds: with a new seed, about one test in 10,000 would fail.
+"""
+
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
@@ -31,9 +39,10 @@ def test_examples_confirm_a_right_sign_and_contradict_a_wrong_one(make_gaussian,
     model.noise_std = 0.2
     z = torch.linalg.solve(gaussian.precision, torch.tensor([2.0, -2.0]).double())
     x = model.generate(z + 0.5 * torch.randn(64, 2, generator=rng).double())
+    # The z-score is 15.6 with a standard deviation of 2.1, the gap 3.7 with 0.25.
     right = sign_test(model, x, SAMPLER, generator=rng)
     assert right.word == "confirmed"
-    assert right.f_examples > right.f_base
+    assert right.f_examples > right.f_base + 2.7
     assert sign_test(turned(model), x, SAMPLER, generator=rng).word == "contradicted"
 
 
@@ -70,16 +79,17 @@ def test_a_network_that_holds_the_gaussian_is_found_out(make_gaussian, rng):
     found = pull_test(with_curvature(make_gaussian(), 1.0), SAMPLER, generator=rng)
     assert found.slope == pytest.approx(1.0, abs=1e-9)
     assert found.counted_twice
-    # N(0, I / 2) with -z, N(0, I) without: medians of ‖z‖ in the plane are sqrt(2 ln 2) sd.
-    assert found.norm_with == pytest.approx((2 * 0.6931 * 0.5 / 2) ** 0.5, rel=0.2)
-    assert found.norm_without == pytest.approx((2 * 0.6931 / 2) ** 0.5, rel=0.2)
+    # N(0, I / 2) with -z, N(0, I) without: in the plane, the median of ‖z‖ / √2 is √(ln 2) sd.
+    # That of 128 chains has a standard error of 6 %.
+    assert found.norm_with == pytest.approx(math.sqrt(math.log(2) / 2), rel=0.26)
+    assert found.norm_without == pytest.approx(math.sqrt(math.log(2)), rel=0.26)
 
 
 def test_a_correction_alone_is_not_taken_for_the_gaussian(make_gaussian, rng):
     found = pull_test(with_curvature(make_gaussian(), -0.3), SAMPLER, generator=rng)
     assert found.slope == pytest.approx(-0.3, abs=1e-9)
     assert not found.counted_twice
-    assert found.norm_without > 2 * found.norm_with
+    assert found.norm_without > 2 * found.norm_with  # 5.5 times, with a standard error of 0.45
 
 
 def test_the_chain_lowers_the_energy_of_a_trained_model():
