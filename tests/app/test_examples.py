@@ -7,19 +7,24 @@ import pytest
 import torch
 
 from app.studies import examples
+from lebm import langevin
 from lebm.checkpoint import ModelCard
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
+from lebm.noise import ChainNoise
 from train import data
+from train.pictures import quantise
 
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
 POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
 SAMPLER = LangevinConfig(n_steps=20, step_size=0.005)
+PRIOR = LangevinConfig(n_steps=12, step_size=0.05)
+UNUSED = LangevinConfig(n_steps=3, step_size=0.2)
 Build = Callable[[ModelConfig], LatentEBM]
 
 
 def _card(dataset: str) -> ModelCard:
-    return ModelCard("m", SAMPLER, SAMPLER, SAMPLER, {"data": dataset})
+    return ModelCard("m", PRIOR, UNUSED, SAMPLER, {"data": dataset})
 
 
 @pytest.mark.parametrize(("config", "name"), [(IMAGES, "digits"), (POINTS, "pinwheel")])
@@ -69,8 +74,25 @@ def test_without_data_the_model_shows_its_own_samples(
     assert "nowhere" in known.source
     assert known.rows.shape == (examples.N_SAMPLES, *config.data_shape)
     assert torch.equal(known.rows, examples.find(build(config), _card("nowhere")).rows)
-    assert known.example(0).x.abs().max() < 10
+    noise, density = ChainNoise(0, range(64), config.latent_dim), build(config).prior_density()
+    chain = langevin.run(density, langevin.init(density, noise.at(0)), PRIOR, noise=noise)
+    drawn = build(config).generate(chain.z[-1])
+    torch.testing.assert_close(known.rows, quantise(drawn) if drawn.ndim == 4 else drawn)
     assert known.example(5).name == known.example(5).origin + " 5 of the model"
+
+
+def test_the_aggregate_posterior_is_made_by_the_chain_that_reconstructs(build: Build) -> None:
+    model = build(IMAGES)
+    x = data.to_model_range(examples.find(model, _card("digits")).rows[:5])
+    z = examples.aggregate_posterior(
+        model, _card("digits"), x, report=lambda share: None, should_stop=lambda: False
+    )
+    start = model.prior.sample_base(5, generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(2)
+    density = model.posterior_density(x)
+    for _ in range(10):  # two steps at a time, each with noise of its own
+        start = langevin.sample(density, start, LangevinConfig(2, 0.005), generator=generator)
+    torch.testing.assert_close(z, start)
 
 
 def test_a_stopped_posterior_is_none(build: Build) -> None:

@@ -19,7 +19,7 @@ from lebm.noise import ChainNoise
 IMAGES = ModelConfig(latent_dim=5, data_shape=(1, 8, 8), width=2, prior_hidden=8)
 POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
 PRIOR, POSTERIOR = LangevinConfig(12, 0.05), LangevinConfig(30, 0.01)
-CARD = ModelCard("m", PRIOR, POSTERIOR, POSTERIOR)
+CARD = ModelCard("m", PRIOR, LangevinConfig(7, 0.2), POSTERIOR)
 Build = Callable[[ModelConfig], LatentEBM]
 
 
@@ -42,6 +42,9 @@ def test_a_prior_chain_ends_where_the_chains_page_has_it(build: Build) -> None:
     assert torch.allclose(z, chains.z[-1, 17], atol=1e-5)
     z = landscape.locate(Place("p₀ noise", 17, 3), model, CARD, _unwanted)
     assert torch.equal(z, chains.z[0, 17])
+    samples = landscape.prior_samples(model, CARD, 3)
+    assert samples.shape == (landscape.N_SAMPLES, 5)
+    torch.testing.assert_close(samples[:20], chains.z[-1])
 
 
 def test_places_by_name(build: Build) -> None:
@@ -51,8 +54,10 @@ def test_places_by_name(build: Build) -> None:
     beyond = landscape.locate(Place("posterior of example", 99, 0), model, CARD, _examples)
     assert torch.equal(first, beyond)
     x = _examples().example(2).x
-    start = ChainNoise(0, [0], 5).at(0)
-    assert model.unnorm_log_joint(x, first[None]) > model.unnorm_log_joint(x, start)
+    noise, density = ChainNoise(0, [0], 5), model.posterior_density(x)
+    chain = langevin.run(density, langevin.init(density, noise.at(0)), POSTERIOR, noise=noise)
+    torch.testing.assert_close(first, chain.z[-1, 0])
+    assert model.unnorm_log_joint(x, first[None]) > model.unnorm_log_joint(x, noise.at(0))
     assert len(KINDS) == 4
 
 

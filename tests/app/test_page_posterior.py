@@ -70,6 +70,22 @@ def test_restarts_reconstruct_the_example_that_was_chosen(page: AppTest) -> None
     assert _run(page) is not run
 
 
+def test_each_number_is_shown_under_its_own_name(page: AppTest) -> None:
+    _run(page)
+    _, found = page.session_state["posterior.restarts"]
+    joint = found.neg_log_joint
+    shown = {metric.label: metric.value.replace("−", "-") for metric in page.metric}
+    assert shown == {
+        "Median MSE": f"{np.median(found.mse):.4f}",
+        "Best MSE": f"{min(found.mse):.4f}",
+        "Best −log p(x, z)": f"{min(joint):.1f}",
+        "Worst − best": f"{max(joint) - min(joint):.1f}",
+        "Latents apart": f"{found.latent_share:.2f} ×",
+        "Decoded apart": f"{found.example_share:.2f} ×",
+    }
+    assert len(set(shown.values())) == 6
+
+
 def test_the_number_is_that_of_the_example_however_few_there_are(
     page: AppTest, save_run: Callable[..., Path]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from app.studies import sentence_chains
 from app.studies.chain_run import ChainSettings
 from app.studies.export import Film, npz, sentences_csv
 from app.studies.own_sentence import MAX_TYPED
-from lebm import LatentEBM, archive, zoo
+from lebm import LatentEBM, archive, langevin, zoo
+from lebm.noise import ChainNoise
 from lebm.trajectory import Trajectory
+from lebm.word_edits import edits
 from train import data
 
 SENTENCE = "every day , the farmer and the customer offered some carpets ."  # the first held out
@@ -70,6 +73,26 @@ def test_it_opens_on_restarts_of_a_held_out_sentence(page: AppTest, model: Laten
     np.testing.assert_allclose(table["a word"], nll / 13, atol=1e-3)
     np.testing.assert_allclose(table["−log p(x, z)"], joint, atol=1e-3)
     assert list(table["says"]) == model.config.text.vocabulary.decode(model.generate(z))
+
+
+def test_how_far_restarts_are_apart_counts_in_distances_of_prior_samples(
+    page: AppTest, model: LatentEBM
+) -> None:
+    z, card = _chains(page).z[-1], zoo.load_model("text")[1]
+    noise = ChainNoise(0, range(16), z.shape[1])
+    density = model.prior_density()
+    start = langevin.init(density, noise.at(0))
+    prior = langevin.run(density, start, card.prior_sampler, noise=noise).z[-1]
+    latents, words = [], []
+    for each in (z, prior):
+        said = model.generate(each)
+        pairs = list(combinations(range(len(each)), 2))
+        latents.append(np.mean([(each[i] - each[j]).norm() for i, j in pairs]))
+        words.append(np.mean([int(edits(said[i, None], said[j, None])) for i, j in pairs]))
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert shown["Latents apart"] == f"{latents[0] / latents[1]:.2f} ×"
+    assert shown["Sentences apart"] == f"{words[0] / words[1]:.2f} ×"
+    assert shown["Latents apart"] != shown["Sentences apart"]
 
 
 def test_chains_start_where_the_learned_sampler_says(model: LatentEBM) -> None:

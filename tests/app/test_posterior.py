@@ -17,11 +17,12 @@ from app.studies.frame import PLANE_EXTENT, SIDE, Frame, LatentPlane
 from lebm.checkpoint import ModelCard
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM, ModelConfig
+from lebm.noise import ChainNoise
 
 X = torch.tensor([[0.4, -0.9, 1.3]])
 SETTINGS = ChainSettings(n_chains=400, n_steps=120, step_size=0.1, temperature=1.0, seed=1)
 SAMPLER = LangevinConfig(n_steps=20, step_size=0.05)
-CARD = ModelCard("m", SAMPLER, SAMPLER, SAMPLER)
+CARD = ModelCard("m", SAMPLER, LangevinConfig(3, 0.02), LangevinConfig(40, 0.3))
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
 
 
@@ -34,6 +35,26 @@ def _plane(dim: int = 2) -> LatentPlane:
 def _start(model: LatentEBM, settings: ChainSettings, x: Tensor = X) -> ChainRun:
     start = posterior.start("a", model, _plane(model.config.latent_dim), settings, x)
     return start.advance(settings.n_steps)
+
+
+def _mean_pair(rows: Tensor) -> float:
+    """Mean distance of two different rows."""
+    pairs = itertools.combinations(rows.flatten(1).double(), 2)
+    return float(np.mean([float((a - b).norm()) for a, b in pairs]))
+
+
+def _prior_ends(model: LatentEBM, n_chains: int) -> Tensor:
+    """The ends of prior chains as the card has them, by eq. 9 word for word."""
+    s, noise = (
+        SAMPLER.step_size,
+        ChainNoise(SETTINGS.seed, range(n_chains), model.config.latent_dim),
+    )
+    z = noise.at(0)
+    for k in range(1, SAMPLER.n_steps + 1):
+        z = z.detach().requires_grad_()
+        (force,) = torch.autograd.grad(model.prior.unnorm_log_prob(z).sum(), z)
+        z = z + s * force + (2 * s) ** 0.5 * noise.at(k)
+    return z.detach()
 
 
 def test_restarts_of_a_gaussian_model_sample_its_posterior(
@@ -75,6 +96,23 @@ def test_before_the_first_step_restarts_are_noise(make_gaussian: Callable) -> No
         expected = float(apart.square().mean().sqrt())
         assert found.example_distance[i, j] == pytest.approx(expected, abs=1e-5)
     assert (np.diff(found.neg_log_joint[found.order]) >= 0).all()
+
+
+@pytest.mark.parametrize("n_chains", [5, 20])
+def test_restarts_are_compared_with_as_many_samples_of_the_prior(
+    make_gaussian: Callable, n_chains: int
+) -> None:
+    """With 16 at least, and from the chain the model learned with, whatever else its card names."""
+    model, settings = make_gaussian().model.float(), replace(SETTINGS, n_chains=n_chains)
+    prior = _prior_ends(model, max(16, n_chains))
+    torch.testing.assert_close(posterior.prior_samples(model, settings, CARD), prior)
+    run = _start(model, replace(settings, n_steps=20))
+    found = posterior.restarts(run, 20, X, CARD)
+    z = run.trajectory.z[20]
+    assert found.latent_share == pytest.approx(_mean_pair(z) / _mean_pair(prior), rel=1e-4)
+    apart, by_prior = (_mean_pair(model.generate(each)) for each in (z, prior))
+    assert found.example_share == pytest.approx(apart / by_prior, rel=1e-4)
+    assert abs(found.latent_share - found.example_share) > 0.01
 
 
 def test_pictures_count_on_the_0_to_1_scale(build: Callable) -> None:

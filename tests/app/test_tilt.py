@@ -21,6 +21,8 @@ from lebm.tilting import tilt_path
 IMAGES = ModelConfig(latent_dim=4, data_shape=(1, 8, 8), width=2, prior_hidden=8)
 POINTS = ModelConfig(latent_dim=2, data_shape=(2,), width=8, prior_hidden=8)
 SAMPLER = LangevinConfig(n_steps=10, step_size=0.005)
+POSTERIOR = LangevinConfig(n_steps=8, step_size=0.01)
+UNUSED = LangevinConfig(n_steps=3, step_size=0.2)
 Build = Callable[[ModelConfig], LatentEBM]
 
 
@@ -33,7 +35,7 @@ def _view(model: LatentEBM, dataset: str) -> TiltView:
 
 
 def _build(job: Job[TiltView], model: LatentEBM, dataset: str) -> None:
-    card = ModelCard("m", SAMPLER, SAMPLER, SAMPLER, {"data": dataset})
+    card = ModelCard("m", SAMPLER, UNUSED, POSTERIOR, {"data": dataset})
     tilt.build(job, model, card, latent_plane(model, SAMPLER).frame)
 
 
