@@ -19,10 +19,10 @@ PLANE = Frame.fit(torch.zeros(1, 2))
 Build = Callable[[ModelConfig], LatentEBM]
 
 
-def test_the_arrows_of_a_record_add_up_to_its_next_step(build: Build) -> None:
+def test_the_arrows_of_a_record_add_up_to_its_next_step(build: Build, rng: torch.Generator) -> None:
     model = build(POINTS)
     noise = ChainNoise(1, range(3), 2)
-    density = model.posterior_density(torch.randn(3, 2))
+    density = model.posterior_density(torch.randn(3, 2, generator=rng))
     start = langevin.init(density, noise.at(0))
     trajectory, arrows = walk(density, start, CONFIG, noise=noise, frame=PLANE)
     assert list(arrows) == ["−z", "∇f", "∇log p(x|z)", "noise"]
@@ -42,13 +42,13 @@ def test_a_chain_that_was_stopped_has_no_arrows(build: Build) -> None:
     assert all(not vectors[1:, 0].any() and vectors[1:, 1].any() for vectors in arrows.values())
 
 
-def test_curves_of_prior_and_posterior_chains(build: Build) -> None:
+def test_curves_of_prior_and_posterior_chains(build: Build, rng: torch.Generator) -> None:
     model = build(POINTS)
     noise = ChainNoise(1, range(3), 2)
     seen = {}
     for name, density in {
         "prior": model.prior_density(),
-        "posterior": model.posterior_density(torch.randn(3, 2)),
+        "posterior": model.posterior_density(torch.randn(3, 2, generator=rng)),
     }.items():
         start = langevin.init(density, noise.at(0))
         trajectory, _ = walk(density, start, CONFIG, noise=noise, frame=PLANE)

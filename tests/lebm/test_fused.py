@@ -134,7 +134,7 @@ def test_pieces_are_recorded_once_for_each_shape_and_weights(prior, rng, monkeyp
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_chain_on_a_gpu_is_that_of_updates(prior):
     prior, config = prior.to("cuda"), LangevinConfig(100, 0.08)
-    z = torch.randn(64, 5, device="cuda")
+    z = torch.randn(64, 5, device="cuda", generator=torch.Generator("cuda").manual_seed(0))
     for _ in range(3):  # recorded, taken again, taken again with other weights
         density = prior.density()
         ends = [

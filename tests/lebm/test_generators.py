@@ -59,7 +59,7 @@ def as_transposed_convolutions(generator: ConvGenerator, z: torch.Tensor) -> tor
 def test_every_layer_is_a_transposed_convolution(size, channels, rng):
     generator = ConvGenerator(5, channels, size, width=2).double()
     for parameter in generator.parameters():
-        nn.init.normal_(parameter, std=0.2)
+        nn.init.normal_(parameter, std=0.2, generator=rng)
     z = torch.randn(3, 5, dtype=torch.float64, generator=rng, requires_grad=True)
     sources = [z, *generator.parameters()]
     ours, plain = generator(z), as_transposed_convolutions(generator, z)

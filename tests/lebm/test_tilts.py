@@ -86,7 +86,7 @@ def test_without_a_tilt_the_prior_is_the_gaussian(make_model, rng):
 
 
 def test_without_a_tilt_p_0_is_sampled_as_it_is(make_model, rng):
-    model, start = make_model(prior="gaussian"), torch.randn(5, 3)
+    model, start = make_model(prior="gaussian"), torch.randn(5, 3, generator=rng)
     assert torch.equal(model.sample_prior(start, CHAIN, generator=rng), start)
 
 

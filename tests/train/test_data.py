@@ -88,10 +88,10 @@ def test_digits_use_the_whole_grey_scale():
     assert (dataset.train.min(), dataset.train.max()) == (0, 255)
 
 
-def test_model_range_of_images_is_minus_one_to_one_and_of_points_itself():
+def test_model_range_of_images_is_minus_one_to_one_and_of_points_itself(rng):
     grey = torch.tensor([0, 51, 255], dtype=torch.uint8)
     torch.testing.assert_close(data.to_model_range(grey), torch.tensor([-1.0, -0.6, 1.0]))
-    points = torch.randn(4, 2)
+    points = torch.randn(4, 2, generator=rng)
     assert torch.equal(data.to_model_range(points), points)
 
 

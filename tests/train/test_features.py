@@ -29,14 +29,14 @@ def refused(what: str | Path) -> str:
 
 @pytest.mark.parametrize("network", [EfficientNetLite0, MNISTFeatures])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
-def test_a_file_is_recognised_and_its_network_takes_any_image(network, shape, tmp_path):
+def test_a_file_is_recognised_and_its_network_takes_any_image(network, shape, tmp_path, rng):
     torch.manual_seed(0)
     torch.save(network().state_dict(), tmp_path / "mine.pth")
     found = features.load(str(tmp_path / "mine.pth"))
     assert found.label == "Fréchet distance (features: mine)"
     assert type(found.network) is network
     assert not found.network.training
-    images = torch.randint(256, (2, *shape), dtype=torch.uint8)
+    images = torch.randint(256, (2, *shape), dtype=torch.uint8, generator=rng)
     assert found.network(images).shape == (2, network.num_features)
 
 
@@ -67,7 +67,7 @@ def test_other_inception_weights_are_not_called_fid(tmp_path):
     assert "other Inception weights" in refused(tmp_path / "inception.pth")
 
 
-def test_inception_s_distance_is_fid(tmp_path, monkeypatch):
+def test_inception_s_distance_is_fid(tmp_path, monkeypatch, rng):
     """The real network with weights made up here, in place of those with the known digest."""
     path = tmp_path / "checkpoints" / features.INCEPTION_FILE
     path.parent.mkdir()
@@ -82,7 +82,7 @@ def test_inception_s_distance_is_fid(tmp_path, monkeypatch):
     for what in ("inception", str(path)):
         found = features.load(what)
         assert found.label == "FID"
-        images = torch.randint(256, (2, 1, 8, 8), dtype=torch.uint8)
+        images = torch.randint(256, (2, 1, 8, 8), dtype=torch.uint8, generator=rng)
         assert found.network(images).shape == (2, found.network.num_features)
 
 
@@ -147,8 +147,8 @@ def test_the_mnist_network_tells_real_digits_apart():
 
 
 @needs_weights
-def test_the_imagenet_network_loads_whole():
+def test_the_imagenet_network_loads_whole(rng):
     found = features.load(str(REAL / "efficientnet-lite0-57934424.pth"))
     assert found.label.endswith("(features: efficientnet-lite0-57934424)")
-    picture = torch.randint(256, (1, 3, 128, 128), dtype=torch.uint8)
+    picture = torch.randint(256, (1, 3, 128, 128), dtype=torch.uint8, generator=rng)
     assert found.network(picture).isfinite().all()

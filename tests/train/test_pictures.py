@@ -26,8 +26,8 @@ def test_a_mosaic_fills_rows_and_leaves_the_rest_black():
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
-def test_a_grid_is_a_picture_in_its_mode(channels, mode, tmp_path):
-    images = torch.rand(10, channels, 8, 8) * 2 - 1
+def test_a_grid_is_a_picture_in_its_mode(channels, mode, tmp_path, rng):
+    images = torch.rand(10, channels, 8, 8, generator=rng) * 2 - 1
     save_grid(images, tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as picture:
         assert (picture.mode, picture.size) == (mode, (64, 16))

@@ -37,7 +37,8 @@ def test_the_loss_is_the_sum_of_its_terms(
 
 
 def test_one_gaussian_is_fitted_by_mean_and_covariance(rng):
-    codes = torch.randn(500, 3, dtype=torch.float64, generator=rng) @ torch.randn(3, 3).double()
+    noise, factor = (torch.randn(n, 3, dtype=torch.float64, generator=rng) for n in (500, 3))
+    codes = noise @ factor
     tilt = MixtureTilt(3, 1).double()
     fit_mixture(tilt, codes + 4, seed=0)
     torch.testing.assert_close(tilt.means[0], codes.mean(0) + 4)

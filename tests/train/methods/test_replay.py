@@ -33,8 +33,8 @@ def test_persistent_chains_keep_the_moments_of_a_tilted_gaussian(make_gaussian, 
     assert p_value(kept.memory["replay"] - gaussian.mean.float()) < 1e-4  # nor are they N(m, I)
 
 
-def test_with_a_restart_rate_of_one_every_start_is_fresh():
-    kept, fresh = replay(1.0), torch.randn(100, 2)
+def test_with_a_restart_rate_of_one_every_start_is_fresh(rng):
+    kept, fresh = replay(1.0), torch.randn(100, 2, generator=rng)
     assert torch.equal(kept.start(fresh), fresh)
 
 
