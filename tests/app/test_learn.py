@@ -178,7 +178,9 @@ def test_what_metropolis_does_for_large_steps_is_said_as_it_shows() -> None:
         late = job.latest.energy[job.latest.steps >= 500]
         return float(late.mean()) - job.latest.exact_energy
 
-    assert gap(adjusted=False) > 0.5
+    # The lesson's own chains, whose seed is fixed: 0.88 with a standard error of 0.024, and 0.07,
+    # which is one standard error: other seeds may show less, or a gap the other way.
+    assert gap(adjusted=False) > 0.75
     assert 0.03 < gap(adjusted=True) < 0.15  # seen in the numbers on the page, and yet close
     assert "with Metropolis the same steps come close to it" in LESSONS[-1].answer
 

@@ -115,26 +115,33 @@ def test_holes_hold_the_share_of_draws_that_they_claim():
 
 
 def test_the_posterior_is_the_library_s_and_chains_come_to_lie_in_it():
-    """Late chains in the 95 % region: at least 80 % of 64, were 95 % right a 1e-5 event."""
+    """Late chains in the 95 % region: 92 %, some being on their way; over seeds, give or take 2 %.
+
+    Of 64 starts in N(0, I) 3 % lie there, give or take 3 %.
+    """
     view = toy_chains.posterior(0, 0.2)
     exact = copy.deepcopy(toy().model)
     exact.noise_std = 0.2
     grid = PlaneGrid(extent=3.6, n_points=160)
     density = aggregate_posterior(exact, toy().test[:1].double(), grid)
     np.testing.assert_allclose(view.density.values, density.view(160, 160).T, atol=1e-5)
-    assert view.inside[0] < 0.4
-    assert view.inside[-20:].mean() > 0.8
+    assert view.inside[0] < 0.15
+    assert view.inside[-20:].mean() > 0.84
 
 
 def test_a_posterior_chain_steps_no_further_than_a_prior_chain(monkeypatch):
-    """Late chains in the 95 % region: 93 % of 64 at this step size, and 76 % at σ²'s 0.128."""
+    """Late chains in the 95 % region: 93 % of 64 at this step size, and 76 % at σ²'s 0.128.
+
+    Over seeds the 93 % vary by 0.5 %. After 100 steps it is 83 %, give or take 4 %, and beyond 90 %
+    for one seed in twenty; that of the lesson is fixed.
+    """
     card = toy().card
     assert toy_chains.posterior_step_size(0.1) == pytest.approx(card.posterior_sampler.step_size)
     assert toy_chains.posterior_step_size(0.05) == pytest.approx(0.0005)
     assert toy_chains.posterior_step_size(0.8) == card.prior_sampler.step_size
     assert toy_chains.posterior(0, 0.8).inside[-20:].mean() < 0.9  # some are on their way
     monkeypatch.setattr(toy_chains, "POSTERIOR_STEPS", 600)
-    assert toy_chains.posterior(0, 0.8).inside[-300:].mean() > 0.9
+    assert 0.9 < toy_chains.posterior(0, 0.8).inside[-300:].mean() < 0.95
 
 
 def test_a_walk_is_its_drift_and_its_noise():

@@ -1,3 +1,9 @@
+"""What the lesson on learning shows, learned anew.
+
+Its seed is fixed. Bounds are four standard deviations, over 16 other seeds, from what is found
+there on average: with a new seed, about one test in 10,000 would fail.
+"""
+
 from __future__ import annotations
 
 import numpy as np
@@ -26,10 +32,10 @@ def test_updates_make_held_out_data_likelier(few: None) -> None:
     assert [number for number, _ in learned.judged] == [0, 5]
     values = [value for _, value in learned.judged]
     assert values[0] == pytest.approx(tilted(0.0).log_prob_x, abs=0.01)
-    assert values[-1] > values[0] + 0.05
+    assert values[-1] > values[0] + 0.31  # 0.367, standard deviation 0.013
 
 
-def test_the_density_moves_towards_z_plus_and_keeps_its_mass(few: None) -> None:
+def test_the_density_moves_from_z_minus_to_z_plus_and_keeps_its_mass(few: None) -> None:
     first = _learn().updates[0]
     cell = float(first.density.axis[1] - first.density.axis[0]) ** 2
     assert first.density.values.sum() * cell == pytest.approx(1, abs=1e-5)
@@ -40,7 +46,9 @@ def test_the_density_moves_towards_z_plus_and_keeps_its_mass(few: None) -> None:
         column, row = np.searchsorted(first.change.axis, z[near]).clip(0, 79).T
         return float((first.change.values / (first.density.values + 1e-9))[row, column].mean())
 
-    assert mean_change(first.z_plus) > 0 > mean_change(first.z_minus)
+    rises, falls = mean_change(first.z_plus), mean_change(first.z_minus)
+    assert rises > 0.019  # 0.043, standard deviation 0.006
+    assert rises > falls + 0.013  # 0.050, standard deviation 0.009
 
 
 def test_changes_add_up_to_the_density(few: None) -> None:
