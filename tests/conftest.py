@@ -59,6 +59,15 @@ class GaussianModel:
         return torch.linalg.solve(precision, pull), precision
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Small tensors are slower on two threads, far slower beside another process.
+
+    Whatever a test before asked for: some libraries set it for all.
+    """
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)

@@ -26,7 +26,7 @@ AMORTISED = replace(IMAGES, amortised=True)
 DESK = {"width": 1280, "height": 900}  # pixels
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def build() -> Callable[[ModelConfig], LatentEBM]:
     def _build(config: ModelConfig) -> LatentEBM:
         torch.manual_seed(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import numpy as np
 import pytest
 import torch
@@ -79,12 +81,24 @@ def test_contours_are_highest_where_the_points_are() -> None:
     assert values[row, np.abs(axis - 3).argmin()] < 0.1 * values.max()
 
 
+def _umap(job: Job[Projection], view: TiltView) -> None:
+    """In a thread of its own, as in the explorer.
+
+    In the thread that first calls it, numba has PyTorch compute on all cores ever after.
+    """
+    before = torch.get_num_threads()
+    worker = Thread(target=projection.umap, args=(job, view))
+    worker.start()
+    worker.join()
+    assert torch.get_num_threads() == before
+
+
 @pytest.fixture(scope="module")
 def placed() -> Projection:
     job: Job[Projection] = Job()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.jobs.UNWATCHED_SECONDS", np.inf)  # numba's first compilation is slow
-        projection.umap(job, _view(6))
+        _umap(job, _view(6))
     assert job.latest is not None
     assert job.progress == 1
     return job.latest
@@ -107,7 +121,7 @@ def test_the_same_view_gives_the_same_umap_with_and_without_a_posterior(
 ) -> None:
     """The frame is fitted to p_0 and p_α alone: what is added later is transformed."""
     job: Job[Projection] = Job()
-    projection.umap(job, _view(6, posterior=False))
+    _umap(job, _view(6, posterior=False))
     np.testing.assert_allclose(job.latest.particles, placed.particles, atol=1e-4)
     assert job.latest.posterior is None
 
@@ -115,5 +129,5 @@ def test_the_same_view_gives_the_same_umap_with_and_without_a_posterior(
 def test_a_cancelled_fit_publishes_nothing() -> None:
     job: Job[Projection] = Job()
     job.cancelled.set()
-    projection.umap(job, _view(6))
+    _umap(job, _view(6))
     assert job.latest is None

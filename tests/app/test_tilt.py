@@ -39,6 +39,17 @@ def _build(job: Job[TiltView], model: LatentEBM, dataset: str) -> None:
     tilt.build(job, model, card, latent_plane(model, SAMPLER).frame)
 
 
+@pytest.fixture(scope="module")
+def digits(build: Build) -> TiltView:
+    return _view(build(IMAGES), "digits")
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Particles, where their number says nothing."""
+    monkeypatch.setattr(tilt, "N_PARTICLES", 64)
+
+
 def test_the_plane_is_drawn_as_it_is() -> None:
     z = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
     frame = Frame.fit(z)
@@ -55,8 +66,8 @@ def test_the_frame_keeps_the_largest_directions() -> None:
     assert points.var(0) == pytest.approx([9, 4], rel=0.1)
 
 
-def test_embedded_data_brings_the_aggregate_posterior(build: Build) -> None:
-    view = _view(build(IMAGES), "digits")
+def test_embedded_data_brings_the_aggregate_posterior(digits: TiltView) -> None:
+    view = digits
     assert view.posterior is not None
     assert view.posterior.shape == (tilt.N_EXAMPLES, 4)
     assert view.particles(1.0).shape == (tilt.N_PARTICLES, 4)
@@ -70,7 +81,7 @@ class _Watched(Job[TiltView]):
         super().publish(result, progress)
 
 
-def test_what_is_annealed_is_shown_on_the_way(build: Build) -> None:
+def test_what_is_annealed_is_shown_on_the_way(build: Build, few: None) -> None:
     job = _Watched()
     _build(job, build(IMAGES), "nothing of the kind")
     views, progress = zip(*job.all, strict=True)
@@ -88,7 +99,7 @@ def test_what_is_annealed_is_shown_on_the_way(build: Build) -> None:
 
 
 def test_data_that_is_not_here_is_a_sentence_and_no_download(
-    build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    build: Build, few: None, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     monkeypatch.delenv("LEBM_DATA", raising=False)
     monkeypatch.chdir(tmp_path)  # type: ignore[arg-type]
@@ -160,16 +171,16 @@ def test_sampled_log_z_covers_the_exact_one_at_its_stated_rate() -> None:
         path = tilt_path(
             model.prior,
             torch.tensor([0.0, 1.0]),
-            n_particles=256,
-            steps_between=60,
+            n_particles=128,
+            steps_between=30,
             generator=torch.Generator().manual_seed(seed),
         )
         hits += int(abs(path.log_z[-1] - exact) < 2.36 * path.error[-1])
     assert hits >= 33
 
 
-def test_the_chains_are_those_of_the_chains_page(build: Build) -> None:
-    view = _view(build(IMAGES), "digits")
+def test_the_chains_are_those_of_the_chains_page(build: Build, digits: TiltView) -> None:
+    view = digits
     noise = ChainNoise(0, range(64), 4)
     density = build(IMAGES).prior_density()
     chains = langevin.run(density, langevin.init(density, noise.at(0)), SAMPLER, noise=noise)
@@ -177,7 +188,7 @@ def test_the_chains_are_those_of_the_chains_page(build: Build) -> None:
     assert view.energy.shape == (len(tilt.TILTS), tilt.N_PARTICLES)
 
 
-def test_a_learned_sampler_brings_its_draws(build: Build) -> None:
+def test_a_learned_sampler_brings_its_draws(build: Build, few: None) -> None:
     model = build(replace(POINTS, amortised=True))
     view = _view(model, "nothing of the kind")
     noise = ChainNoise(0, range(tilt.N_LEARNED), 2).at(0)
