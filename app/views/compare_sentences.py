@@ -9,7 +9,7 @@ from app.sidebar import plain
 from app.studies import compare
 from app.studies.compare import Side
 from app.studies.sentence_chains import compared, recall, words_apart
-from app.views.sentences import line
+from app.views.sentences import line, step_slider
 
 _SHOWN = 12  # chains
 
@@ -24,15 +24,7 @@ def show(a: Side, b: Side, shown: list[int]) -> None:
         shown: takes the step; exports read it where there is no session.
     """
     last = min(a.run.n_taken, b.run.n_taken)
-    step = st.slider(
-        "Step",
-        0,
-        last,
-        last,
-        key="step",
-        bind="query-params",
-        help="Which step of both sides is read.",
-    )
+    step = step_slider("compare_sentences", last, "Which step of both sides is read.")
     shown[:] = [step]
     n = min(_SHOWN, a.run.settings.n_chains)
     said = [recall(side.model, side.run.trajectory.z[step, :n]) for side in (a, b)]

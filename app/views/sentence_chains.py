@@ -14,7 +14,7 @@ from app.studies.chain_run import ChainSettings, Segment, chain_id
 from app.studies.export import Film
 from app.studies.recipe import recipe_of
 from app.studies.sentence_chains import Stretch
-from app.views.sentences import SILENCE, line
+from app.views.sentences import SILENCE, line, step_slider
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from lebm.trajectory import Trajectory
@@ -33,14 +33,8 @@ def show(entry: ModelEntry, model: LatentEBM, card: ModelCard) -> None:
     if chains.failures:
         st.warning(f"{len(chains.failures)} chains were stopped; the first: {chains.failures[0]}.")
     _show_panel(model, chains)
-    step = st.slider(
-        "Step",
-        0,
-        settings.n_steps,
-        settings.n_steps,
-        key="step",
-        bind="query-params",
-        help="Which step of all chains stands in the table.",
+    step = step_slider(
+        "sentence_chains", settings.n_steps, "Which step of all chains stands in the table."
     )
     _show_table(model, chains, step)
     chain = st.number_input(

@@ -22,7 +22,7 @@ from app.studies.export import Film
 from app.studies.recipe import recipe_of
 from app.studies.sentence_chains import Stretch, compared
 from app.studies.sentence_posterior import SentenceRestarts
-from app.views.sentences import line, marked
+from app.views.sentences import line, marked, step_slider
 from app.waiting import tell_stopped, wait_for
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
@@ -176,7 +176,6 @@ def _choose_view(chains: Trajectory, terms: list[str]) -> tuple[int, int, str]:
     """The controls for the restart that is followed, the step that is read and the curve."""
     last, n = len(chains.z) - 1, chains.z.shape[1]
     confine("chain", 0, n - 1)
-    confine("step", 0, last)
     left, middle, right = st.columns([1, 2, 2], vertical_alignment="bottom")
     chain = left.number_input(
         "Follow restart",
@@ -187,14 +186,11 @@ def _choose_view(chains: Trajectory, terms: list[str]) -> tuple[int, int, str]:
         bind="query-params",
         help="Its sentences stand below, from the first step to the last.",
     )
-    step = middle.slider(
-        "Step",
-        0,
+    step = step_slider(
+        "sentence_posterior",
         last,
-        last,
-        key="step",
-        bind="query-params",
-        help="Drag, or press the arrow keys: which step of the followed restart is read.",
+        "Drag, or press the arrow keys: which step of the followed restart is read.",
+        middle,
     )
     quantity = right.selectbox(
         "Curve",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from explorer import arrived
 from streamlit.testing.v1 import AppTest
 
 from app.studies import run_log, sentence_chains
@@ -50,6 +51,30 @@ def test_a_person_turns_to_pictures_and_back(name: str, page_of: Callable[..., A
         page.sidebar.selectbox(key="model").set_value(model).run()
         assert not page.exception
         assert not page.error
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"), [("chains", "K"), ("compare", "K"), ("posterior", "K1")]
+)
+def test_other_chains_are_read_at_their_own_last_step(
+    name: str, steps: str, page_of: Callable[..., AppTest], save_run: Callable
+) -> None:
+    save_run("text", SENTENCES)
+    page = page_of(name, model="runs/text", n="4", n1="4", step="7", **{steps: "12"})
+
+    def read_at() -> tuple[int, str | None]:
+        arrived(page)
+        assert not page.error
+        return page.slider(key="step").value, page.query_params.get("step", [None])[0]
+
+    assert read_at() == (7, "7")
+    for longer_or_shorter in (20, 5):
+        page.sidebar.number_input(key=steps).set_value(longer_or_shorter)
+        assert read_at() == (longer_or_shorter, None)
+        page.slider(key="step").set_value(3)
+        assert read_at() == (3, "3")
+        page.sidebar.number_input(key="seed").set_value(longer_or_shorter)
+        assert read_at() == (3, "3")
 
 
 def test_chains_are_read(page_of: Callable[..., AppTest], save_run: Callable) -> None:
