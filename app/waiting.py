@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import streamlit as st
@@ -10,6 +10,7 @@ import streamlit as st
 from app import cache, jobs
 from app.jobs import Job
 from app.sidebar import plain
+from train.words import counted
 
 T = TypeVar("T")
 
@@ -100,6 +101,13 @@ def _watch(slot: str, job: Job[T], doing: str) -> None:
 
     with st.container():  # which keeps the place of what follows; see `follow`
         progress()
+
+
+def tell_failures(failures: Sequence[object]) -> None:
+    """Where chains left what they can be in, say how many and which was the first."""
+    if n := len(failures):
+        were = "was" if n == 1 else "were"
+        st.warning(f"{counted(n, 'chain')} {were} stopped; the first: {failures[0]}.")
 
 
 def tell_stopped(taken: int, wanted: int, *slots: str, limit: int | None = None) -> None:

@@ -23,6 +23,7 @@ from train.divergence import DivergedRun
 from train.ranks import LostProcess
 from train.run_dir import End, RunDir, RunError, first_free, make_first_free
 from train.trainer import Progress, Trainer
+from train.words import counted
 
 
 def main() -> int:
@@ -76,7 +77,7 @@ def _prepare(
         console.print(f"{dataset.skipped} {what} were left out")
     console.print(
         f"{trainer.run.path}: {dataset.name}, {len(dataset.train)} examples, "
-        f"{max(0, trainer.expected_steps - trainer.step)} iterations to go on "
+        f"{counted(max(0, trainer.expected_steps - trainer.step), 'iteration')} to go on "
         f"{trainer.fabric.device}",
         markup=False,
     )
@@ -133,14 +134,14 @@ def _refuse_less(trainer: Trainer, before: TrainConfig) -> None:
     no_model = not run.checkpoints()
     if step > n_steps or (step == n_steps and no_model):
         raise RunError(
-            f"{run.path} has done {step} iterations, {trainer.config.epochs} epochs are only "
-            f"{n_steps}: give more --epochs"
+            f"{run.path} has done {counted(step, 'iteration')}, --epochs {trainer.config.epochs} "
+            f"ends at {n_steps:,}: give more --epochs"
         )
     over = minutes is not None and trainer.seconds >= 60 * minutes
     if over and (minutes != before.minutes or no_model):
         raise RunError(
-            f"{run.path} has learned for {trainer.seconds / 60:.3g} minutes, {minutes:g} minutes "
-            "are over: give more --minutes"
+            f"{run.path} has learned for {trainer.seconds / 60:.3g} minutes, --minutes {minutes:g} "
+            "is over: give more --minutes"
         )
 
 

@@ -15,6 +15,7 @@ from app.studies.toy import Field
 from app.studies.toy_learning import Learned
 from app.waiting import follow
 from train.objectives import prior_loss
+from train.words import counted
 
 _CODE = """\
 import torch
@@ -94,7 +95,9 @@ def _show(learned: Learned, wanted: int, aggregate: Field) -> None:
     plane.dots(change, update.z_plus, POSTERIOR, "z⁺, from data", size=5)
     plane.dots(change, update.z_minus, TILTED, "z⁻, from the prior", size=5)
     columns[0].plotly_chart(change, key="change")
-    latent = plane.plane(f"the prior after {number} updates", plane.LATENT, toy.LATENT_EXTENT)
+    latent = plane.plane(
+        f"the prior after {counted(number, 'update')}", plane.LATENT, toy.LATENT_EXTENT
+    )
     plane.shade(latent, density.axis, density.values, TILTED)
     plane.levels(latent, aggregate.axis, aggregate.values, POSTERIOR, "aggregate posterior")
     columns[1].plotly_chart(latent, key="latent")

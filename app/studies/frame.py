@@ -13,6 +13,7 @@ from lebm import langevin
 from lebm.density import LogDensityFn
 from lebm.langevin import LangevinConfig
 from lebm.model import LatentEBM
+from train.words import counted
 
 PLANE_EXTENT = 3.5
 SIDE = 180  # of a backdrop
@@ -62,7 +63,7 @@ class Frame:
 
     def caption(self, n_steps: int) -> str:
         """What is seen, over a shade of prior chains after so many steps."""
-        return f"{self.seen}; shade: the prior after {n_steps} steps"
+        return f"{self.seen}; shade: the prior after {counted(n_steps, 'step')}"
 
     def transform(self, z: Tensor) -> np.ndarray:
         """Points: `(..., latent_dim) -> (..., 2)`."""

@@ -15,6 +15,7 @@ from app.studies.landscape import Plane, Point, Profile
 from app.studies.sentence_chains import Stretch, compared, stretches, words_shared
 from app.views.sentences import SILENCE, line
 from lebm.model import LatentEBM
+from train.words import counted
 
 _HEIGHT = 420  # pixels of a list of sentences
 
@@ -78,7 +79,7 @@ def map_of_words(
     different, which = np.unique(found.decoded.astype(str), return_inverse=True)
     shares = words_shared(model, str(point.decoded), different.tolist())
     values = shares[which].reshape(found.decoded.shape)
-    titles = (f"z's words elsewhere; {len(different)} sentences", *axes)
+    titles = (f"z's words elsewhere; {counted(len(different), 'sentence')}", *axes)
     return figures.plane_words(found.coarse, values, found.decoded, marks, titles)
 
 

@@ -19,6 +19,7 @@ from app.views import long_run_sentences
 from app.waiting import follow, give_up, own_job
 from lebm.diagnostics import MIN_DRAWS, Verdict
 from train.pictures import mosaic
+from train.words import counted
 
 _JOB = "long_run.job"
 _SHOWN_CHAINS = 12
@@ -48,7 +49,8 @@ def page() -> None:
     entry, model, card = chosen
     settings = chain_settings(card, _LENGTH)
     if settings.n_steps > (most := long_run.max_steps(model, settings.n_chains)):
-        st.info(f"{settings.n_chains} chains of this model fit {most:,} steps in memory.")
+        fitting = f"{counted(most, 'step')} of {counted(settings.n_chains, 'chain')}"
+        st.info(f"No more than {fitting} of this model fit in memory.")
     with st.sidebar:
         every = st.number_input(
             f"A {'sentence' if model.config.kind == 'text' else 'picture'} every … steps",

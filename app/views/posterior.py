@@ -27,10 +27,11 @@ from app.studies.steps import Runs, answer, take
 from app.views import sentence_posterior
 from app.views.own_sentence import pick_sentence
 from app.views.sentence_posterior import share
-from app.waiting import tell_stopped, wait_for
+from app.waiting import tell_failures, tell_stopped, wait_for
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from train.pictures import to_uint8
+from train.words import counted
 
 _PLAYER, _RUN, _RESTARTS = "posterior.player", "posterior.run", "posterior.restarts"
 _PAYLOAD, _VIEW, _WAIT = "posterior.payload", "posterior.view", "posterior.wait"
@@ -156,9 +157,8 @@ def _restarts(run: ChainRun, settings: ChainSettings, x: Tensor, card: ModelCard
 
 def _show_restarts(run: ChainRun, found: Restarts, x: Tensor) -> None:
     n = len(found.mse)
-    st.subheader(f"{n} restart{'s' if n > 1 else ''} after {found.step} steps")
-    if failures := run.trajectory.failures:
-        st.warning(f"{len(failures)} chains were stopped; the first: {failures[0]}.")
+    st.subheader(f"{counted(n, 'restart')} after {counted(found.step, 'step')}")
+    tell_failures(run.trajectory.failures)
     _show_numbers(found)
     best, worst = int(found.order[0]), int(found.order[-1])
     if x.ndim == 2:

@@ -15,6 +15,7 @@ from app.studies.export import Film
 from app.studies.recipe import recipe_of
 from app.studies.sentence_chains import Stretch
 from app.views.sentences import SILENCE, line, step_slider
+from app.waiting import tell_failures
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from lebm.trajectory import Trajectory
@@ -30,8 +31,7 @@ def show(entry: ModelEntry, model: LatentEBM, card: ModelCard) -> None:
     """Draw the page below its heading."""
     settings = chain_settings(card, _LENGTH, _COUNT)
     chains = _chains(entry, model, settings)
-    if chains.failures:
-        st.warning(f"{len(chains.failures)} chains were stopped; the first: {chains.failures[0]}.")
+    tell_failures(chains.failures)
     _show_panel(model, chains)
     step = step_slider(
         "sentence_chains", settings.n_steps, "Which step of all chains stands in the table."

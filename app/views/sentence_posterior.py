@@ -23,11 +23,12 @@ from app.studies.recipe import recipe_of
 from app.studies.sentence_chains import Stretch, compared
 from app.studies.sentence_posterior import SentenceRestarts
 from app.views.sentences import line, marked, step_slider
-from app.waiting import tell_stopped, wait_for
+from app.waiting import tell_failures, tell_stopped, wait_for
 from lebm.checkpoint import ModelCard
 from lebm.model import LatentEBM
 from lebm.trajectory import Trajectory
 from lebm.word_edits import edits
+from train.words import counted
 
 _KEPT = "sentence_posterior.kept"  # the job of chains and restarts, and what it depends on
 _SHOWN = "sentence_posterior.step"  # in a list that exports read where there is no session
@@ -49,10 +50,9 @@ def show(
         return
     chains, found = inferred
     n = settings.n_chains
-    st.subheader(f"{n} restart{'s' if n > 1 else ''} after {found.step} steps")
+    st.subheader(f"{counted(n, 'restart')} after {counted(found.step, 'step')}")
     tell_stopped(found.step, settings.n_steps, _KEPT)
-    if failures := chains.failures:
-        st.warning(f"{len(failures)} chains were stopped; the first: {failures[0]}.")
+    tell_failures(chains.failures)
     _show_numbers(model, found)
     _show_table(found)
     _follow(model, chains, example.x)
@@ -217,7 +217,7 @@ def _show_step(
     before, said, target = model.config.text.vocabulary.decode(torch.cat([tokens, x]))
     n_edits = int(edits(tokens[1:], x))
     numbers = [f"{name} = {values[step, chain]:.2f}" for name, values in terms.items()]
-    numbers.append(f"{n_edits} word edit{'s' * (n_edits != 1)} from x")
+    numbers.append(f"{counted(n_edits, 'word edit')} from x")
     with st.container(border=True, key="step-shown"):
         st.markdown(f"**Restart {chain}, step {step}**, words new since the step before in orange")
         st.markdown(line(compared(before, said), ", ".join(numbers)))

@@ -12,6 +12,7 @@ from app.studies.tilt import TILTS
 from app.views import tilted_prior_frame as frame
 from app.views.tilted_prior_frame import Scene
 from train.pictures import mosaic
+from train.words import counted
 
 
 def show(scene: Scene) -> list[int]:
@@ -53,7 +54,7 @@ def _show_decoded(scene: Scene) -> list[int]:
     chosen = (rows or spread)[: frame.SHOWN]
     pictures = decode(model, z[chosen][None])[0]
     note = (
-        f"{len(rows)} selected points, the first {len(chosen)} decoded"
+        f"{counted(len(rows), 'selected point')}, the first {len(chosen)} decoded"
         if rows
         else f"{len(chosen)} samples of {scene.sampled}, decoded; {scene.invite('decode them')}"
     )

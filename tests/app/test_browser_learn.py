@@ -69,7 +69,7 @@ def test_learning_is_live_and_can_be_gone_back_through(open_page: Open) -> None:
     page.keyboard.press("Home")
     page.get_by_text("the prior after 0 updates").wait_for()
     page.get_by_role("button", name="+1").click()
-    page.get_by_text("the prior after 1 updates").wait_for()
+    page.get_by_text("the prior after 1 update").wait_for()
 
 
 def test_two_at_once_do_not_disturb_each_other(open_page: Open) -> None:

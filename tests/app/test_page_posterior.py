@@ -172,7 +172,7 @@ def test_a_point_by_its_coordinates(page: AppTest) -> None:
 def test_a_single_restart_is_shown(page: AppTest) -> None:
     page.query_params["n1"] = "1"
     _run(page)
-    assert "1 restart" in page.subheader[0].value
+    assert page.subheader[0].value.startswith("1 restart after ")
 
 
 def test_a_picture_of_the_address_is_explained(page: AppTest) -> None:
@@ -246,12 +246,13 @@ def test_large_pictures_and_colour_open(page: AppTest, save_run: Callable) -> No
     assert not page.error
 
 
-def test_chains_that_diverge_are_told(page: AppTest) -> None:
-    for name, value in {"s1": "2", "K1": "60", "n1": "4"}.items():
+@pytest.mark.parametrize(("n", "said"), [(1, "1 chain was stopped"), (4, "4 chains were stopped")])
+def test_chains_that_diverge_are_told(page: AppTest, n: int, said: str) -> None:
+    for name, value in {"s1": "2", "K1": "60", "n1": str(n)}.items():
         page.query_params[name] = value
     run = _run(page)
-    assert run.trajectory.failures
-    assert "were stopped" in page.warning[0].value
+    assert len(run.trajectory.failures) == n
+    assert page.warning[0].value.startswith(f"{said}; the first: ")
     assert np.isfinite(float(page.metric[0].value))
 
 

@@ -193,7 +193,7 @@ def test_a_run_stopped_just_before_its_end_is_not_asked_to_end_there(command):
         path.unlink()
     status, text = command("resume", "runs/ring")
     assert status == 1
-    assert "has done 5 iterations, 1 epochs are only 5: give more --epochs" in text
+    assert "has done 5 iterations, --epochs 1 ends at 5: give more --epochs" in text
 
 
 def test_fewer_minutes_than_were_spent_are_refused(command, tmp_path):
@@ -205,12 +205,12 @@ def test_fewer_minutes_than_were_spent_are_refused(command, tmp_path):
     for _ in range(2):
         status, text = command("resume", "runs/ring", "--minutes", "1")
         assert status == 1
-        assert "has learned for 2.5 minutes, 1 minutes are over: give more --minutes" in text
+        assert "has learned for 2.5 minutes, --minutes 1 is over: give more --minutes" in text
         for path in run.checkpoints():
             path.unlink()
     assert (tmp_path / "runs/ring/config.json").read_bytes() == before
     status, text = command("resume", "runs/ring", "--minutes", "3")
-    assert (status, "1 iterations to go" in text) == (0, True)
+    assert (status, "1 iteration to go" in text) == (0, True)
 
 
 def test_a_run_whose_minutes_are_over_has_nothing_to_go_on_with(command):
@@ -280,7 +280,7 @@ def test_divergence_is_one_line_and_status_1(command):
 def test_digits_train_too(command):
     status, text = command("digits", *TINY, "--model.width", "1")
     assert status == 0
-    assert "digits, 1500 examples, 1 iterations to go" in text
+    assert "digits, 1500 examples, 1 iteration to go" in text
 
 
 def test_a_run_on_data_that_are_not_finite_never_begins(command, tmp_path, monkeypatch):
