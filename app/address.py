@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+
+from app.player.payload import View
 
 
 def number(name: str, default: int) -> int:
@@ -31,6 +34,20 @@ def write(values: Mapping[str, object]) -> None:
                 st.query_params[name] = text
             else:
                 del st.query_params[name]
+
+
+def first_view(kept: View | None, last: int, curve: str = "") -> View:
+    """Where a player opens on new chains: their last step, but the address speaks first.
+
+    Args:
+        kept: what was looked at of the chains before; its chain and curve stay.
+        last: the last step.
+        curve: the curve where nobody says which.
+    """
+    if kept is not None:
+        return replace(kept, step=last)
+    curve = st.query_params.get("curve", curve)
+    return View(number("step", last), number("chain", 0), curve)
 
 
 def confine(name: str, highest: int) -> None:

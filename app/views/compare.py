@@ -77,7 +77,7 @@ def _sides(*wanted: tuple[Chosen, ChainSettings]) -> tuple[Side, Side] | None:
         runs = _runs(ids, wanted)
         if runs is None:
             return None
-        view = _first_view(wanted[0][1].n_steps)
+        view = address.first_view(st.session_state.get(_VIEW), wanted[0][1].n_steps)
         view = replace(view, step=min(view.step, *(run.n_taken for run in runs)))
         known = tuple(
             _side(name, run, entry, card)
@@ -163,14 +163,6 @@ def _remember_view() -> None:
     st.session_state[_VIEW] = view
     st.session_state[_PAYLOAD] = encode(tracks, [len(track.steps) for track in tracks], view)
     _write_view()
-
-
-def _first_view(n_steps: int) -> View:
-    """Where the player opens on new chains: their last step, but the address speaks first."""
-    if _VIEW in st.session_state:
-        return replace(st.session_state[_VIEW], step=n_steps)
-    curve = st.query_params.get("curve", "")
-    return View(address.number("step", n_steps), address.number("chain", 0), curve)
 
 
 def _show_differences(a: Side, b: Side) -> None:

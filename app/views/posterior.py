@@ -79,7 +79,8 @@ def _run(
     run = st.session_state.get(_RUN)
     this = posterior.run_id(entry, settings, x)
     if run is None or run.root != this:
-        view, plane = _first_view(settings), cache.latent_plane(entry)
+        kept, plane = st.session_state.get(_VIEW), cache.latent_plane(entry)
+        view = address.first_view(kept, settings.n_steps, "neg_log_joint")
 
         def work(job: Job[Runs]) -> None:
             start = posterior.start(this, model, plane, settings, x)
@@ -135,14 +136,6 @@ def _offer(entry: ModelEntry, example: Example) -> None:
         return Film.of(run, recipe, step, example)
 
     take_away(film, entry, key="posterior")
-
-
-def _first_view(settings: ChainSettings) -> View:
-    """Where the player opens on new chains: their last step, but the address speaks first."""
-    if _VIEW in st.session_state:
-        return replace(st.session_state[_VIEW], step=settings.n_steps)
-    curve = st.query_params.get("curve", "neg_log_joint")
-    return View(address.number("step", settings.n_steps), address.number("chain", 0), curve)
 
 
 def _restarts(run: ChainRun, settings: ChainSettings, x: Tensor, card: ModelCard) -> Restarts:

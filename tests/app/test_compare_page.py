@@ -128,7 +128,7 @@ def test_a_model_of_another_size_says_what_cannot_be_compared(
 
 
 def test_other_settings_are_shown_at_their_own_last_step(page: AppTest) -> None:
-    page.query_params.update({"K": "20", "step": "12", "chain": "2"})
+    page.query_params.update({"K": "20", "step": "12", "chain": "2", "curve": "force_tilt"})
     _sides(page)
     assert page.session_state["compare.view"].step == 12
     for n_steps in (60, 10):
@@ -136,7 +136,7 @@ def test_other_settings_are_shown_at_their_own_last_step(page: AppTest) -> None:
         a, b = _sides(page)
         assert a.run.n_taken == b.run.n_taken == n_steps
         view = page.session_state["compare.view"]
-        assert (view.step, view.chain) == (n_steps, 2)
+        assert (view.step, view.chain, view.curve) == (n_steps, 2, "force_tilt")
 
 
 def test_nonsense_in_the_address_falls_back(page: AppTest) -> None:

@@ -130,14 +130,14 @@ def test_the_address_sets_the_controls(page: AppTest) -> None:
 
 
 def test_other_settings_are_shown_at_their_own_last_step(page: AppTest) -> None:
-    page.query_params.update({"K1": "20", "step": "12", "chain": "2"})
+    page.query_params.update({"K1": "20", "step": "12", "chain": "2", "curve": "force_tilt"})
     _run(page)
     assert page.session_state["posterior.view"].step == 12
     for n_steps in (60, 10):
         page.sidebar.number_input(key="K1").set_value(n_steps)
         assert _run(page).n_taken == n_steps
         view = page.session_state["posterior.view"]
-        assert (view.step, view.chain) == (n_steps, 2)
+        assert (view.step, view.chain, view.curve) == (n_steps, 2, "force_tilt")
         assert page.query_params["step"] == str(n_steps)
 
 
