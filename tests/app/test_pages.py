@@ -27,6 +27,13 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
     return AppTest.from_file(str(MAIN), default_timeout=60)
 
 
+@pytest.fixture
+def small(app: AppTest) -> AppTest:
+    """The explorer on a small model, where any will do."""
+    app.query_params["model"] = "digits"
+    return app
+
+
 def _run(app: AppTest) -> ChainRun:
     assert not app.exception
     if waits(app):
@@ -58,7 +65,8 @@ def test_the_zoos_sentences_open(app: AppTest) -> None:
     assert len(app.dataframe[0].value["sentence"]) == 16
 
 
-def test_settings_change_the_chain(app: AppTest) -> None:
+def test_settings_change_the_chain(small: AppTest) -> None:
+    app = small
     before = _run(app.run())
     app.sidebar.number_input(key="seed").set_value(5)
     app.sidebar.number_input(key="K").set_value(7)
@@ -67,9 +75,9 @@ def test_settings_change_the_chain(app: AppTest) -> None:
     assert after.id != before.id
 
 
-def test_the_same_settings_keep_the_chain(app: AppTest) -> None:
-    first = _run(app.run())
-    assert _run(app.run()) is first
+def test_the_same_settings_keep_the_chain(small: AppTest) -> None:
+    first = _run(small.run())
+    assert _run(small.run()) is first
 
 
 def test_first_steps_are_stopped_on_the_way_and_keep_what_there_is(
@@ -121,7 +129,8 @@ def test_the_address_replays_changes_and_fork(app: AppTest) -> None:
     assert fork.settings.temperature == 0
 
 
-def test_a_fork_is_made_changed_and_dropped(app: AppTest) -> None:
+def test_a_fork_is_made_changed_and_dropped(small: AppTest) -> None:
+    app = small
     app.query_params["step"] = "20"
     _run(app.run())
     next(button for button in app.button if button.label == "Fork here").click()
@@ -166,7 +175,8 @@ def test_a_fork_that_is_dropped_is_not_computed(app: AppTest, job_of_fork: Job) 
     assert len(app.session_state["chains.runs"]) == 1
 
 
-def test_the_metropolis_test_needs_noise(app: AppTest) -> None:
+def test_the_metropolis_test_needs_noise(small: AppTest) -> None:
+    app = small
     app.query_params["mala"] = "true"
     assert _run(app.run()).settings.adjusted
     app.sidebar.slider(key="T").set_value(0.0)

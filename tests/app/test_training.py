@@ -19,7 +19,7 @@ OPTIONS = {
     "batch-size": 1000,
     "epochs": 100000,
     "log-every": 1,
-    "save-every": 20,
+    "save-every": 5,
     "threads": 1,
     "accelerator": "cpu",
     "model.latent-dim": 3,
@@ -63,7 +63,7 @@ def step(folder: Path) -> int:
     return int(whole[-1].split(",")[0]) if whole else 0
 
 
-def start(runs: Path, at_least: int = 25) -> Path:
+def start(runs: Path, at_least: int = 6) -> Path:
     training.start(runs, "tiny", ENDLESS)
     folder = runs / "tiny"
     wait_for(lambda: step(folder) >= at_least or not look(folder).goes_on)
@@ -77,7 +77,7 @@ def test_a_run_is_started_stopped_and_resumed(runs: Path) -> None:
         training.start(runs, "tiny", ENDLESS)
     assert training.free_name(runs, "tiny") == "tiny-2"
     folder = runs / "tiny"
-    wait_for(lambda: step(folder) >= 25)
+    wait_for(lambda: step(folder) >= 6)
     run = look(folder)
     owner = run_lock.owner(folder)
     assert run.status == "training"
