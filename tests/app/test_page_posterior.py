@@ -19,6 +19,7 @@ from app.studies.chain_run import ChainRun
 from lebm import checkpoint, zoo
 from lebm.model import ModelConfig
 from train import data
+from train.words import counted
 
 PageOf = Callable[..., AppTest]
 
@@ -116,7 +117,7 @@ def test_restarts_are_stopped_on_the_way_and_compared_there(
     assert job.finished.wait(60)
     run = _run(page)
     assert run.n_taken < 500
-    assert page.subheader[0].value == f"9 restarts after {run.n_taken} steps"
+    assert page.subheader[0].value == f"9 restarts after {counted(run.n_taken, 'step')}"
     assert page.info[0].value == f"Stopped after {run.n_taken} of 500 steps."
 
 

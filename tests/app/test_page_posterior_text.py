@@ -23,6 +23,7 @@ from lebm.noise import ChainNoise
 from lebm.trajectory import Trajectory
 from lebm.word_edits import edits
 from train import data
+from train.words import counted
 
 SENTENCE = "every day , the farmer and the customer offered some carpets ."  # the first held out
 
@@ -119,7 +120,7 @@ def test_long_chains_are_stopped_on_the_way_and_keep_what_there_is(
     chains = _chains(page)
     taken = len(chains.z) - 1
     assert 0 < taken < 500
-    assert page.subheader[0].value == f"9 restarts after {taken} steps"
+    assert page.subheader[0].value == f"9 restarts after {counted(taken, 'step')}"
     assert page.info[0].value == f"Stopped after {taken} of 500 steps."
     n = min(taken, 60)
     torch.testing.assert_close(chains.z[: n + 1], whole.z[: n + 1], rtol=0, atol=1e-4)
