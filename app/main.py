@@ -34,4 +34,5 @@ st.html("""<style>
 [data-testid="stTopNavLink"]:focus-visible { outline: 2px solid; }  /* Streamlit's is too faint */
 </style>""")
 st.html(_BACK_LEADS_TO_THE_PAGE_BEFORE, unsafe_allow_javascript=True)
-st.navigation([pages.page(name) for name in pages.TITLES], position="top").run()
+shown = [pages.page(name) for name in pages.TITLES]
+st.navigation([*shown, pages.first_by_name()], position="top").run()

@@ -28,6 +28,15 @@ def test_settings_go_along_and_stay_in_the_address(open_page: Callable[..., Any]
     page.wait_for_url(re.compile(r"posterior\?(?=.*model=digits)(?=.*seed=5)(?!.*T=0.5)"))
 
 
+def test_the_first_page_is_found_by_its_name_too(open_page: Callable[..., Any]) -> None:
+    page = open_page(f"chains?{SET}")
+    page.wait_for_selector('output.counter[data-step="33"]')
+    page.wait_for_url(re.compile(r":\d+/\?(?=.*model=digits)(?=.*seed=5)(?=.*K=33)(?=.*mala=true)"))
+    assert page.get_by_role("dialog").count() == 0
+    _turn_to(page, "Learn", page.get_by_text("In the library"))
+    _turn_to(page, "Chains", page.locator('output.counter[data-step="33"]'))
+
+
 def test_lessons_keep_their_settings_to_themselves(open_page: Callable[..., Any]) -> None:
     page = open_page("posterior?model=digits&K1=77&n1=4")
     _turn_to(page, "Learn", page.get_by_text("In the library"))
