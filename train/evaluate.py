@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 import tyro
 from torch import Tensor
@@ -230,17 +229,12 @@ def _mse(trainer: Trainer, reconstruct: evaluation.Reconstruct, test: Tensor, se
     sums = [
         len(batch)
         * evaluation.reconstruction_mse(
-            reconstruct, batch, seed=_own_seed(seed, i), device=trainer.fabric.device
+            reconstruct, batch, seed=seeds.derived(seed, i), device=trainer.fabric.device
         )
         for i, batch in list(enumerate(test.split(_BATCH)))[trainer.ranks.turns]
     ]
     whole = trainer.ranks.total(torch.tensor(sum(sums), dtype=torch.float64))
     return float(whole) / len(test)
-
-
-def _own_seed(seed: int, batch: int) -> int:
-    """A batch's seed, a function of its place alone, whichever process has it."""
-    return int(np.random.default_rng([seed, batch]).integers(2**63))
 
 
 def _log_probs(trainer: Trainer) -> dict[str, float]:
@@ -260,7 +254,7 @@ def _samples(trainer: Trainer, n: int, seed: int, batches: slice = slice(None)) 
     """n samples of x in batches, or some of these; z by the method's own sampler."""
     model, draw = trainer.model, trainer.method.sample_prior
     for i in range(-(-n // _BATCH))[batches]:
-        generator = torch.Generator(trainer.fabric.device).manual_seed(_own_seed(seed, i))
+        generator = torch.Generator(trainer.fabric.device).manual_seed(seeds.derived(seed, i))
         start = model.prior.sample_base(min(_BATCH, n - i * _BATCH), generator=generator)
         yield model.generate(draw(start, generator=generator))
 
@@ -269,7 +263,7 @@ def _reconstructions(trainer: Trainer, n: int, seed: int, batches: slice) -> Ite
     """g(z) of the first n held-out examples in batches, some of these; z as the method infers."""
     device = trainer.fabric.device
     for i, examples in list(enumerate(trainer.dataset.test[:n].split(_BATCH)))[batches]:
-        generator = torch.Generator(device).manual_seed(_own_seed(seed, i))
+        generator = torch.Generator(device).manual_seed(seeds.derived(seed, i))
         x = to_model_range(examples).to(device)
         yield trainer.method.reconstruct(x, generator=generator)
 

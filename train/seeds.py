@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
+import numpy as np
 import torch
 from scipy import stats
 
@@ -34,6 +35,11 @@ class OfRun(Protocol):
 
 
 T = TypeVar("T", bound=OfRun)
+
+
+def derived(*parts: int) -> int:
+    """A seed that is a function of these alone: a run's, and what it is for or which batch."""
+    return int(np.random.default_rng(parts).integers(2**63))
 
 
 def without_seed(config: TrainConfig) -> TrainConfig:

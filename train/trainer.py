@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ExponentialLR
@@ -17,7 +16,7 @@ from torch.optim.lr_scheduler import ExponentialLR
 from lebm import checkpoint
 from lebm.model import LatentEBM
 from lebm.noise import SharedGenerator
-from train import cards, divergence, evaluation, scores, text_evaluation
+from train import cards, divergence, evaluation, scores, seeds, text_evaluation
 from train.config import TrainConfig
 from train.data import Dataset, hold_out, to_model_range
 from train.data.order import epoch_order
@@ -68,7 +67,7 @@ class Trainer:
         self.fabric = connect(config.accelerator, config.precision)
         torch.manual_seed(config.seed)  # the weights' initial values; nothing else draws from it
         self.rng = SharedGenerator(self.fabric.device)
-        self.rng.manual_seed(_noise_seed(config.seed))
+        self.rng.manual_seed(seeds.derived(config.seed, 0, 2))  # not the stream of weights
         self.method = METHODS[config.method](config, dataset.train, self.fabric, generator=self.rng)
         if dataset.anomalies is not None:
             self.method.expect_scoring(len(scores.examples(dataset)))
@@ -346,8 +345,3 @@ class Trainer:
             decay = self.config.optimizer.lr_decay**scheduler.last_epoch
             for group, rate in zip(scheduler.optimizer.param_groups, own, strict=True):
                 group |= {"initial_lr": rate, "lr": rate * decay}
-
-
-def _noise_seed(seed: int) -> int:
-    """The seed of all noise: at the run's own, the stream is the one that weights are made of."""
-    return int(np.random.default_rng([seed, 0, 2]).integers(2**63))
