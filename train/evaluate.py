@@ -208,7 +208,8 @@ def _distance(
     """Fréchet distances to n training images: of n samples, and of n held-out images reconstructed.
 
     The second is what samples could have if the prior were the latents' own distribution: what
-    stands between the two is the prior's, the rest is the generator's.
+    stands between the two is the prior's, the rest is the generator's. Distances over fewer images
+    are longer, so it is left out where fewer are held out.
 
     Runs that learned from the same data set in memory are compared with the same images: `real`
     keeps their features by the data set's identity.
@@ -217,10 +218,10 @@ def _distance(
     if id(dataset) not in real:
         images = dataset.train[:n].split(_BATCH)[mine]
         real[id(dataset)] = Frechet(images, extractor.network.to(device), device)
-    fake = {
-        extractor.label: _samples(trainer, n, seed, mine),
-        f"{extractor.label} of reconstructions": _reconstructions(trainer, n, seed, mine),
-    }
+    fake = {extractor.label: _samples(trainer, n, seed, mine)}
+    if len(dataset.test) >= n:
+        again = _reconstructions(trainer, n, seed, mine)
+        fake[f"{extractor.label} of reconstructions"] = again
     return {name: real[id(dataset)].distance(map(quantise, x)) for name, x in fake.items()}
 
 

@@ -219,8 +219,9 @@ _WORDS = {
     "evaluate": """- **test MSE**: of held-out pictures on the scale from 0 to 1, z as the method
   infers it; "by Langevin", by the posterior chain from noise that its checkpoint recommends.
 - **Fréchet distance**: of samples to training pictures, in the features named; not an FID. **of
-  reconstructions**: of as many held-out pictures, as the method decodes them. A prior that drew z
-  as examples have it would leave samples that; what they are beyond it is the prior's.
+  reconstructions**: of as many held-out pictures, where there are, as the method decodes them. A
+  prior that drew z as examples have it would leave samples that; what they are beyond it is the
+  prior's.
 - **NLL**: −log p(x|z) of held-out sentences, nats, z as the method infers it. Where it is no less
   with another's z, sentences do without z. **−log p(x), at most**: by importance sampling.
 - **active units**: latents whose posterior mean varies over sentences by more than 0.05;

@@ -62,7 +62,7 @@ def main() -> None:
     for folder in map(Path, sys.argv[1:]):
         measures = {"features": str(folder.parent / FEATURES), "json": folder / "measured.json"}
         if folder.name in MEASURED:
-            evaluate.run(evaluate.Options((folder,), samples=50, **measures))
+            evaluate.run(evaluate.Options((folder,), samples=16, **measures))
         if folder.name == "lebm":
             long_run.run(long_run.Options((folder,), json=folder / "long.json", **LONG))
 

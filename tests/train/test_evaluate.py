@@ -86,6 +86,9 @@ def test_reconstructions_are_as_far_from_data_as_the_method_leaves_them(train, i
     found = float(row["Fréchet distance (features: untrained) of reconstructions"])
     assert found == pytest.approx(real.distance([quantise(again)]), rel=1e-3)
     assert found != float(row["Fréchet distance (features: untrained)"])
+    (row,) = cells(evaluate.run(Options((run,), features=extractor, samples=17)))
+    assert len(images.test) == 16
+    assert "Fréchet distance (features: untrained) of reconstructions" not in row
 
 
 def test_numbers_are_those_of_the_run(train):

@@ -171,7 +171,7 @@ def test_measures_that_processes_share_are_those_of_one(
 ):
     monkeypatch.setattr(data, "load", lambda *_, **__: images)
     monkeypatch.setattr(evaluate, "_BATCH", BATCH)
-    measures = {"features": str(shared / FEATURES), "samples": 50, "json": tmp_path / "one.json"}
+    measures = {"features": str(shared / FEATURES), "samples": 16, "json": tmp_path / "one.json"}
     evaluate.run(evaluate.Options((shared / name,), **measures))
     files = (measures["json"], shared / name / "measured.json")
     ((alone,),), ((together,),) = (records.load(f).as_type(list[list[Measured]]) for f in files)
