@@ -160,6 +160,12 @@ class Amortised(Method):
         """One for each step of the refinement."""
         return self.config.amortised.prior_steps
 
+    def chain_limits(self) -> dict[str, float]:
+        """Of z⁻ alone: an encoder that aims too far at first comes back."""
+        limits = super().chain_limits()
+        del limits["z_plus_max"]
+        return limits
+
     def facts(self) -> dict[str, str | int | float]:
         """As every method's, with the samplers' sizes."""
         return super().facts() | {
