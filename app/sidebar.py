@@ -246,24 +246,45 @@ def chain_settings(
             bind="query-params",
             help="Scales the noise's variance: 1 samples the density, 0 only climbs.",
         )
-        seed = st.number_input(
-            "Seed",
-            min_value=0,
-            max_value=2**31 - 1,
-            value=0,
-            key="seed",
-            bind="query-params",
-            help="The same seed gives the same chains, on any machine.",
-        )
+        seed = pick_seed("The same seed gives the same chains, on any machine.")
         learned_start = _pick_start(learned)
     return ChainSettings(
         int(n_chains),
         int(n_steps),
         step_size,
         temperature,
-        int(seed),
+        seed,
         learned_start=learned_start,
     )
+
+
+def pick_seed(
+    about: str,
+    *,
+    label: str = "Seed",
+    key: str = "seed",
+    first: int = 0,
+    place: DeltaGenerator | None = None,
+) -> int:
+    """A seed to choose, which the address names too.
+
+    Args:
+        about: what it is the seed of, for who asks.
+        label: above the control.
+        key: of the control, and the address's name of it.
+        first: the seed that stands there at first.
+        place: where to draw it; by default where the script stands.
+    """
+    seed = (place or st).number_input(
+        label,
+        min_value=0,
+        max_value=2**31 - 1,
+        value=first,
+        key=key,
+        bind="query-params",
+        help=about,
+    )
+    return int(seed)
 
 
 def _pick_start(learned: str) -> bool:

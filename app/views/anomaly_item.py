@@ -16,7 +16,7 @@ from app import cache
 from app.exports import show_lines
 from app.figures import anomaly as figures
 from app.models import ModelEntry
-from app.sidebar import plain
+from app.sidebar import pick_seed, plain
 from app.studies import anomaly
 from app.studies.anomaly import Among, Kind, Restarts
 from lebm.checkpoint import CheckpointError
@@ -169,16 +169,7 @@ def _pick_restarts(shown: Shown) -> tuple[int, int]:
         bind="query-params",
         help="Posterior chains of this example, each from p₀ noise of its own.",
     )
-    seed = right.number_input(
-        "Seed",
-        min_value=0,
-        max_value=2**31 - 1,
-        value=0,
-        key="seed",
-        bind="query-params",
-        help="Of the chains' noise.",
-    )
-    return int(n_restarts), int(seed)
+    return int(n_restarts), pick_seed("Of the chains' noise.", place=right)
 
 
 def _entry(shown: Shown) -> ModelEntry:

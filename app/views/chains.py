@@ -13,7 +13,7 @@ from app.jobs import Job
 from app.models import ModelEntry
 from app.player import player
 from app.player.payload import View, encode
-from app.sidebar import Length, chain_settings, pick_model
+from app.sidebar import Length, chain_settings, pick_model, pick_seed
 from app.studies import history
 from app.studies.chain_run import ChainRun, ChainSettings, chain_id
 from app.studies.export import Film
@@ -187,20 +187,17 @@ def _fork_settings(of_main: ChainSettings, card: ModelCard) -> ChainSettings:
         bind="query-params",
         help="Scales the variance of the fork's noise: 1 samples the prior, 0 only climbs.",
     )
-    seed = st.number_input(
-        "Seed of the fork",
-        min_value=0,
-        max_value=2**31 - 1,
-        value=1,
+    seed = pick_seed(
+        "With the seed of the original both branches feel the same noise.",
+        label="Seed of the fork",
         key="fseed",
-        bind="query-params",
-        help="With the seed of the original both branches feel the same noise.",
+        first=1,
     )
     return replace(
         of_main,
         step_size=step_size,
         temperature=temperature,
-        seed=int(seed),
+        seed=seed,
         adjusted=_metropolis("fmala", temperature),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.sidebar import pick_model
+from app.sidebar import pick_model, pick_seed
 from app.views import landscape_directions, landscape_line, landscape_paths, landscape_plane
 from app.views.landscape_scene import Scene
 
@@ -29,15 +29,7 @@ def page() -> None:
         return
     entry, model, card = chosen
     with st.sidebar:
-        seed = st.number_input(
-            "Seed",
-            min_value=0,
-            max_value=2**31 - 1,
-            value=0,
-            key="seed",
-            bind="query-params",
-            help="Of the chains and of the noise that the points come from.",
-        )
+        seed = pick_seed("Of the chains and of the noise that the points come from.")
     shown = st.segmented_control(
         "Show",
         list(_VIEWS),
@@ -48,4 +40,4 @@ def page() -> None:
         help="A line through two points, a plane through three, ways from one point to another, "
         "or the directions in which samples vary most.",
     )
-    _VIEWS[shown or "Line"](Scene(entry, model, card, int(seed)))
+    _VIEWS[shown or "Line"](Scene(entry, model, card, seed))
