@@ -119,7 +119,7 @@ def _published(
 
 
 def _small_colour(dataset: DatasetName, size: int, epochs: int) -> TrainConfig:
-    """Colour images at a size that two cores learn from in hours, as the grey ones."""
+    """Colour images at a size that two cores learn from, as the grey ones."""
     return TrainConfig(
         dataset=dataset,
         model=ModelConfig(latent_dim=64, data_shape=(3, size, size), width=16),
@@ -220,9 +220,15 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             epochs=400,
         ),
     ),
-    "svhn-small": ("SVHN at a size for 2 cores; hours.", _small_colour("svhn", 32, 10)),
-    "cifar10-small": ("CIFAR-10 at a size for 2 cores; hours.", _small_colour("cifar10", 32, 15)),
-    "celeba-small": ("64x64 faces at a size for 2 cores; hours.", _small_colour("celeba", 64, 25)),
+    "svhn-small": ("SVHN at a size for 2 cores; half an hour.", _small_colour("svhn", 32, 10)),
+    "cifar10-small": (
+        "CIFAR-10 at a size for 2 cores; half an hour.",
+        _small_colour("cifar10", 32, 15),
+    ),
+    "celeba-small": (
+        "64x64 faces at a size for 2 cores; hours for all of CelebA.",
+        _small_colour("celeba", 64, 25),
+    ),
     "text": (
         "Sentences of a small grammar of our own, no download; ten minutes.",
         _sentences("grammar", 20, text=TextConfig(64), latent_dim=16, width=128, epochs=15),
