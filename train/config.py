@@ -35,6 +35,7 @@ Precision = Literal["32-true", "bf16-mixed"]
 MethodName = Literal[
     "lebm",
     "amortised",
+    "tilted-vae",
     "vae",
     "fb-vae",
     "sa-vae",
@@ -52,6 +53,7 @@ MethodName = Literal[
 TEXT_METHODS: tuple[MethodName, ...] = (
     "lebm",
     "amortised",
+    "tilted-vae",
     "vae",
     "fb-vae",
     "sa-vae",

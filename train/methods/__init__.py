@@ -13,12 +13,14 @@ from train.methods.meg import MEG
 from train.methods.rae import RAE
 from train.methods.sa_vae import SemiAmortisedVAE
 from train.methods.sri import SRI, SRI5
+from train.methods.tilted_vae import TiltedVAE
 from train.methods.two_stage_vae import TwoStageVAE
 from train.methods.vae import VAE
 
 METHODS: dict[MethodName, type[Method]] = {
     "lebm": LEBM,
     "amortised": Amortised,
+    "tilted-vae": TiltedVAE,
     "vae": VAE,
     "fb-vae": FreeBitsVAE,
     "sa-vae": SemiAmortisedVAE,

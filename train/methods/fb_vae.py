@@ -40,7 +40,7 @@ class FreeBitsVAE(VAE):
             return 0.0
         return annealed(since, self.config.annealing)
 
-    def divergence_cost(self, mean: Tensor, log_std: Tensor) -> Tensor:
+    def divergence_cost(self, mean: Tensor, log_std: Tensor, z: Tensor) -> Tensor:
         """The divergence beyond the free nats of each latent, which the whole batch decides."""
         free, each = self.config.vae.free_bits, gaussian_kl_each(mean, log_std).mean(0)
         beyond = self.ranks.mean(each.detach()) > free

@@ -52,6 +52,15 @@ class VAE(Autoencoder):
         self, x: Tensor, rows: Tensor, *, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """One step of Adam on -ELBO."""
+        return self.learn(x, generator=generator)[1]
+
+    def learn(self, x: Tensor, *, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Learn from one mini-batch; returns its draws of q(z|x), detached, and metrics.
+
+        Args:
+            x: examples, `(n, *data_shape)`.
+            generator: source of all noise.
+        """
         model, optimizer = self.model, self.optimizers["autoencoder"]
         noise = model.prior.sample_base(len(x), generator=generator)
         optimizer.zero_grad()
@@ -59,13 +68,13 @@ class VAE(Autoencoder):
             mean, log_std = self.posterior(x, learning=True, generator=generator)
             heard = self.heard(x, generator=generator)
             nll, kl = negative_elbo(model, x, mean, log_std, noise, heard)
-        loss = nll.mean() + self.divergence_cost(mean, log_std)
+        z_plus = mean + log_std.exp() * noise
+        loss = nll.mean() + self.divergence_cost(mean, log_std, z_plus)
         loss.backward()
         optimizer.step()
         self.count_iteration()
-        z_plus = (mean + log_std.exp() * noise).detach()
         nll_given_z = nll.detach().mean()
-        return {
+        return z_plus.detach(), {
             "elbo": -(nll + kl).detach().mean(),
             "kl": kl.detach().mean(),
             "nll_given_z": nll_given_z,
@@ -87,8 +96,14 @@ class VAE(Autoencoder):
         """
         return encode_gaussian(self.encoder, x)
 
-    def divergence_cost(self, mean: Tensor, log_std: Tensor) -> Tensor:
-        """What the divergence of q(z|x) from p_0 adds to the loss: a scalar."""
+    def divergence_cost(self, mean: Tensor, log_std: Tensor, z: Tensor) -> Tensor:
+        """What the divergence of q(z|x) from the prior adds to the loss: a scalar.
+
+        Args:
+            mean: of q(z|x), `(n, d)`.
+            log_std: of q(z|x), `(n, d)`.
+            z: a draw of each, `(n, d)`.
+        """
         return self.weight * gaussian_kl(mean, log_std).mean()
 
     @torch.no_grad()
@@ -106,7 +121,12 @@ class VAE(Autoencoder):
         self, x: Tensor, rows: Tensor, *, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """-ELBO: "reconstruction" with one draw of q(z|x), and "kl"."""
+        return self.bound(x, generator=generator)[1]
+
+    @torch.no_grad()
+    def bound(self, x: Tensor, *, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """A draw of q(z|x), `(n, d)`, and the terms of -ELBO at it, `(n,)` each, in nats."""
         noise = self.model.prior.sample_base(len(x), generator=generator)
         mean, log_std = self.posterior(x, learning=False, generator=generator)
         nll, kl = negative_elbo(self.model, x, mean, log_std, noise)
-        return {"reconstruction": nll, "kl": kl}
+        return mean + log_std.exp() * noise, {"reconstruction": nll, "kl": kl}

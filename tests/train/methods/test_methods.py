@@ -15,6 +15,7 @@ from lebm.model import ModelConfig
 from train import data, evaluation
 from train.config import MethodName, OptimizerConfig
 from train.data import Dataset, to_model_range
+from train.divergence import DivergedRun
 from train.methods import METHODS
 
 SHAPES = ["points", "images"]
@@ -140,3 +141,20 @@ def test_another_run_s_state_can_be_taken_over_with_lower_rates(
     assert after == [0.5 * rate for rate in before]  # one epoch has passed
     weights = second.model.state_dict().values()
     assert all(map(torch.equal, first.model.state_dict().values(), weights))
+
+
+@pytest.mark.parametrize("name", ["amortised", "tilted-vae"])
+@pytest.mark.parametrize(
+    ("chain", "goes_on"), [("posterior_sampler", True), ("prior_sampler", False)]
+)
+def test_an_encoder_that_aims_far_has_not_diverged_but_a_prior_has(
+    name, chain, goes_on, start, make_config, points, tmp_path
+):
+    config = make_config(method=name, epochs=1)
+    config = replace(config, **{chain: replace(getattr(config, chain), max_radius=1e-3)})
+    trainer = start(config, points, tmp_path / "run")
+    if goes_on:
+        assert trainer.fit()
+    else:
+        with pytest.raises(DivergedRun, match="step 1: z_minus_max is beyond"):
+            trainer.fit()

@@ -39,7 +39,7 @@ def test_annealing_raises_the_weight_of_the_divergence_evenly(name, make_method,
     weights = []
     for _ in range(6):
         weights.append(method.weight)
-        cost = method.divergence_cost(mean, log_std)
+        cost = method.divergence_cost(mean, log_std, mean)
         torch.testing.assert_close(cost, method.weight * gaussian_kl(mean, log_std).mean())
         iterate(method, sentences)
     assert weights == [0, 0.25, 0.5, 0.75, 1, 1]
@@ -100,7 +100,7 @@ def test_free_bits_cost_nothing_and_the_rest_costs_all(make_method, sentences):
     method = make_method("fb-vae", sentences, vae=VAEConfig(pretraining=0, free_bits=0.5))
     mean = torch.tensor([[3.0, 0.1, 0.0], [-3.0, 0.1, 0.0]], requires_grad=True)
     log_std = torch.zeros(2, 3)
-    cost = method.divergence_cost(mean, log_std)
+    cost = method.divergence_cost(mean, log_std, mean)
     assert cost.item() == pytest.approx(4.5 + 0.5 + 0.5)
     (pull,) = torch.autograd.grad(cost, mean)
     assert pull[:, 0].tolist() == [1.5, -1.5]
