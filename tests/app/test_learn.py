@@ -178,10 +178,11 @@ def test_what_metropolis_does_for_large_steps_is_said_as_it_shows() -> None:
         late = job.latest.energy[job.latest.steps >= 500]
         return float(late.mean()) - job.latest.exact_energy
 
-    # The lesson's own chains, whose seed is fixed: 0.88 with a standard error of 0.024, and 0.07,
-    # which is one standard error: other seeds may show less, or a gap the other way.
-    assert gap(adjusted=False) > 0.75
-    assert 0.03 < gap(adjusted=True) < 0.15  # seen in the numbers on the page, and yet close
+    # The lesson's own chains, whose seed is fixed; yet processors round differently, and over 2,500
+    # steps that parts chains: 0.88 with a standard error of 0.024, and 0 with one of 0.07. Four of
+    # either: on 1 kind of processor in 10,000 it fails.
+    assert gap(adjusted=False) > 0.78
+    assert abs(gap(adjusted=True)) < 0.28
     assert "with Metropolis the same steps come close to it" in LESSONS[-1].answer
 
 
