@@ -27,7 +27,7 @@ class TiltedVAE(VAE):
     classes besides, and each latent some nats for nothing; neither is here.
     """
 
-    headline = ("f_gap", "grad_norm_prior", "kl")
+    headline = ("f_gap", "kl")
 
     def __init__(
         self, config: TrainConfig, train: Tensor, fabric: Fabric, *, generator: torch.Generator
