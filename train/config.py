@@ -168,12 +168,13 @@ class TrainConfig:
     """Posterior chains of Algorithm 1, step 3 (K_1, s_1)."""
     method: MethodName = "lebm"
     """How to learn: "lebm" is Algorithm 1 of Pang et al. 2020, prior and generator together;
-    "amortised" is its section 2.6, with learned samplers in place of the chains. The others are
-    the baselines of its Tables 1 and 2 on the same generator: the VAE, the VAE with free bits, the
-    semi-amortised VAE, the two-stage VAE, the regularised autoencoder, the adversarially
-    regularised one, short-run inference under N(0, I) with one or five latent layers; and those of
-    its Table 4, of anomaly detection: "meg" is an energy over data with a generator of maximum
-    entropy, "bigan" a bidirectional GAN."""
+    "amortised" is its section 2.6, with learned samplers in place of the chains; "tilted-vae" has
+    an encoder for the posterior and keeps the prior's chains. The others are the baselines of its
+    Tables 1 and 2 on the same generator: the VAE, the VAE with free bits, the semi-amortised VAE,
+    the two-stage VAE, the regularised autoencoder, the adversarially regularised one, short-run
+    inference under N(0, I) with one or five latent layers; and those of its Table 4, of anomaly
+    detection: "meg" is an energy over data with a generator of maximum entropy, "bigan" a
+    bidirectional GAN."""
     prior_chains: Literal["short-run", "persistent"] = "short-run"
     """Start prior chains from p_0 noise (the paper), or where 10,000 remembered chains stand."""
     prior_restart: float = 0.05
