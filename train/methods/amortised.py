@@ -115,12 +115,11 @@ class Amortised(Method):
 
     @torch.no_grad()
     def _describe(self, z_plus: Tensor, z_minus: Tensor) -> dict[str, Tensor]:
-        f, norms = self.model.prior.neg_energy, z_minus.norm(dim=-1)
+        f = self.model.prior.neg_energy
         return {
             "f_gap": f(z_plus).mean() - f(z_minus).mean(),
             **latent_metrics(z_plus),
-            "z_minus_norm": norms.mean(),
-            "z_minus_max": norms.max(),
+            **latent_metrics(z_minus, "z_minus"),
         }
 
     def _grad_norms(self) -> dict[str, Tensor]:
@@ -162,9 +161,7 @@ class Amortised(Method):
 
     def chain_limits(self) -> dict[str, float]:
         """Of z⁻ alone: an encoder that aims too far at first comes back."""
-        limits = super().chain_limits()
-        del limits["z_plus_max"]
-        return limits
+        return {"z_minus_max": self.config.prior_sampler.max_radius}
 
     def facts(self) -> dict[str, str | int | float]:
         """As every method's, with the samplers' sizes."""

@@ -202,10 +202,10 @@ class Method(ABC):
         return Adam(parameters, lr, self.config.optimizer.betas, maximize=maximize, fused=True)
 
 
-def latent_metrics(z_plus: Tensor) -> dict[str, Tensor]:
-    """How long the posterior samples of a batch are: mean and largest norm."""
-    norms = z_plus.detach().norm(dim=-1)
-    return {"z_plus_norm": norms.mean(), "z_plus_max": norms.max()}
+def latent_metrics(z: Tensor, name: str = "z_plus") -> dict[str, Tensor]:
+    """How long the samples of a batch are, by default the posterior's: mean and largest norm."""
+    norms = z.detach().norm(dim=-1)
+    return {f"{name}_norm": norms.mean(), f"{name}_max": norms.max()}
 
 
 def annealed(done: int, length: int) -> float:

@@ -31,13 +31,14 @@ def test_every_network_s_gradient_is_its_own_and_no_other_s(method, images, rng)
     before, again = deepcopy(method), rng.clone_state()
     model, prior = before.model, before.model.prior
     x = to_model_range(images.train[:6])
-    method.iteration(x, torch.arange(6), generator=rng)
+    metrics = method.iteration(x, torch.arange(6), generator=rng)
 
     mean, log_std = encode_gaussian(before.encoder, x)
     z_plus = mean + log_std.exp() * prior.sample_base(6, generator=again)
     nll = -model.log_likelihood(x, z_plus).mean()
     divergence = (gaussian_kl(mean, log_std) - prior.neg_energy(z_plus)).mean()
     bound = nll + 0.5 * divergence
+    torch.testing.assert_close(metrics["objective"], -(nll + divergence).detach())
     start = prior.sample_base(6, generator=again)
     z_minus = model.sample_prior(start, method.config.prior_sampler, generator=again)
     contrast = prior.neg_energy(z_minus).mean() - prior.neg_energy(z_plus.detach()).mean()
