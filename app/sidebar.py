@@ -246,7 +246,7 @@ def chain_settings(
             bind="query-params",
             help="Scales the noise's variance: 1 samples the density, 0 only climbs.",
         )
-        seed = pick_seed("The same seed gives the same chains, on any machine.")
+        seed = pick_seed("The same seed gives the same noise, on any machine.")
         learned_start = _pick_start(learned)
     return ChainSettings(
         int(n_chains),
