@@ -33,6 +33,7 @@ from train.contest import HEADER, Contest, Row, timed, weighed
 from train.methods import METHODS
 from train.precision import Precision, posterior_chain
 from train.presets import PRESETS, PRIOR
+from train.ranks import native
 
 _SHORT_RUN = LangevinConfig(n_steps=20, step_size=0.005)  # the paper's K_1, from noise
 _MNIST = PRESETS["mnist"][1]
@@ -153,7 +154,7 @@ def _posterior_contests(device: torch.device) -> Iterator[Contest]:
         config = replace(_SHORT_RUN, n_steps=n)
         plain_model = eager_reference.plain_model(model)
         plain = partial(eager_reference.posterior_chain, plain_model, x, start, config, rng)
-        for width in ("32-true", "bf16-mixed"):
+        for width in dict.fromkeys(("32-true", native("bf16-mixed", device))):
             ours = partial(posterior_chain, model, x, start, config, rng, width)
             title = f"posterior, {name}, {width}"
             yield Contest(title, n, "steps of 128 chains", plain, ours, aim=4.0)
@@ -164,7 +165,8 @@ def _iteration_contests(device: torch.device) -> Iterator[Contest]:
     pictures = torch.randint(0, 256, (512, 1, 28, 28), dtype=torch.uint8)
     for name, config in ITERATIONS.items():
         rng = torch.Generator(device).manual_seed(0)
-        fabric = Fabric(accelerator=device.type, devices=1, precision=config.precision)
+        width = native(config.precision, device)
+        fabric = Fabric(accelerator=device.type, devices=1, precision=width)
         method = METHODS[config.method](config, pictures, fabric, generator=rng)
         rows = torch.arange(config.batch_size)
         x = data.to_model_range(pictures[rows]).to(device)
@@ -177,7 +179,7 @@ def _iteration_contests(device: torch.device) -> Iterator[Contest]:
         plain = partial(iterate, model, x, start, start, *adams, *samplers, rng)
         steps = f" (K₁ = {config.posterior_sampler.n_steps})" if config.method == "lebm" else ""
         aim = 3.0 if config.method == "lebm" else None
-        title = f"iteration, {name}{steps}, {config.precision}"
+        title = f"iteration, {name}{steps}, {width}"
         yield Contest(title, 1, "iterations", plain, ours, aim=aim)
 
 
@@ -196,7 +198,8 @@ def _memory_contests(device: torch.device) -> Iterator[Contest]:
         z = model.prior.sample_base(n_chains, generator=rng)
         x = model.generate(z)
         plain = partial(eager_reference.posterior_chain, plain_model, x, z, config, rng)
-        ours = partial(posterior_chain, model, x, z, config, rng, "bf16-mixed")
+        width = native("bf16-mixed", device)
+        ours = partial(posterior_chain, model, x, z, config, rng, width)
         name = f"memory, posterior, {n_chains} chains, {n_steps} steps"
         yield Contest(name, 1, "MB", plain, ours)
 

@@ -85,7 +85,6 @@ def run_card(
         "Adam": f"f {optimizer.lr_prior:g}, g {optimizer.lr_generator:g}, betas "
         f"{optimizer.betas}, × {optimizer.lr_decay:g} an epoch",
         "batch": config.batch_size,
-        "precision": config.precision,
         "seed": config.seed,
     }
     if config.held_out is not None:

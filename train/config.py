@@ -233,8 +233,8 @@ class TrainConfig:
     accelerator: Accelerator = "auto"
     """Where to compute."""
     precision: Precision = "32-true"
-    """bf16-mixed runs posterior chains and the generator's learning in bfloat16; prior chains and
-    the learning of f_α stay in float32."""
+    """bf16-mixed runs posterior chains and the generator's learning in bfloat16, where the device
+    has it and does not merely imitate it; prior chains and the learning of f_α stay in float32."""
     threads: int = 0
     """CPU threads; 0 leaves the choice to torch."""
 

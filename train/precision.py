@@ -29,6 +29,7 @@ from train.data import Dataset
 from train.frechet import Frechet
 from train.pictures import quantise
 from train.presets import PRESETS
+from train.ranks import native
 from train.run_dir import RunDir
 from train.trainer import Trainer
 
@@ -50,6 +51,9 @@ def main(examples: int = 64, seeds: int = 4, epochs: int = 10) -> int:
         if value < lowest:
             print(f"error: {name} must be at least {lowest}, not {value}", file=sys.stderr)
             return 1
+    if native("bf16-mixed", torch.device("cpu")) == "32-true":
+        print("error: this processor only imitates bfloat16; no run learns in it", file=sys.stderr)
+        return 1
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     print(compare(*zoo_examples(examples), seeds=range(seeds)), flush=True)
     config = replace(PRESETS["digits"][1], epochs=epochs, accelerator="cpu")

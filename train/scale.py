@@ -25,8 +25,8 @@ from torch.utils.flop_counter import flop_registry
 
 from lebm import langevin
 from lebm.model import LatentEBM
-from train import markdown, records
-from train.config import TrainConfig
+from train import markdown, ranks, records
+from train.config import Precision, TrainConfig
 from train.data.vision import CIFAR10_COUNTS, SVHN_COUNTS
 from train.objectives import generator_loss, prior_loss
 from train.precision import autocast, posterior_chain
@@ -184,7 +184,7 @@ def measure(config: TrainConfig, model: LatentEBM) -> list[Part]:
     prior_step, posterior_step = (
         replace(chain, n_steps=1) for chain in (config.prior_sampler, config.posterior_sampler)
     )
-    density = model.prior_density()
+    density, precision = model.prior_density(), ranks.native(config.precision, CPU)
     work: list[tuple[str, int, Tensor, Callable[[], object]]] = [
         (
             "prior chain, a step",
@@ -196,16 +196,16 @@ def measure(config: TrainConfig, model: LatentEBM) -> list[Part]:
             "posterior chain, a step",
             k1,
             z,
-            lambda: posterior_chain(model, x, z, posterior_step, rng, config.precision),
+            lambda: posterior_chain(model, x, z, posterior_step, rng, precision),
         ),
         ("learning f", 1, many, lambda: prior_loss(model.prior, many, many + 1).backward()),
-        ("learning g", 1, z, lambda: _learn_generator(config, model, x, z)),
+        ("learning g", 1, z, lambda: _learn_generator(precision, model, x, z)),
     ]
     return [Part(name, times, *_cost(task, len(rows))) for name, times, rows, task in work]
 
 
-def _learn_generator(config: TrainConfig, model: LatentEBM, x: Tensor, z: Tensor) -> None:
-    with autocast(config.precision, CPU):
+def _learn_generator(precision: Precision, model: LatentEBM, x: Tensor, z: Tensor) -> None:
+    with autocast(precision, CPU):
         loss = generator_loss(model, x, z)
     loss.backward()
 

@@ -17,11 +17,11 @@ from lebm import checkpoint
 from lebm.model import LatentEBM
 from lebm.noise import SharedGenerator
 from train import cards, divergence, evaluation, scores, seeds, text_evaluation
-from train.config import TrainConfig
+from train.config import Precision, TrainConfig
 from train.data import Dataset, hold_out, to_model_range
 from train.data.order import epoch_order
 from train.methods import METHODS
-from train.ranks import LostProcess, connect
+from train.ranks import LostProcess, connect, native
 from train.run_dir import CsvLog, RunDir, RunError
 
 STATE_VERSION = 2
@@ -101,6 +101,11 @@ class Trainer:
     def model(self) -> LatentEBM:
         """The model that learns."""
         return self.method.model
+
+    @property
+    def precision(self) -> Precision:
+        """That in which it learns here, see `train.ranks.native`."""
+        return native(self.config.precision, self.fabric.device)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -260,6 +265,7 @@ class Trainer:
                 "iterations": self.step,
                 "epochs": round(self.step / self.steps_per_epoch, 2),
                 "minutes": round(self.seconds / 60, 1),
+                "precision": self.precision,
                 "hardware": cards.hardware(self.fabric.device, self.ranks.n_processes),
                 **self.method.facts(),
                 **({"data fidelity": self.dataset.note} if self.dataset.note else {}),
