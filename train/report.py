@@ -35,12 +35,13 @@ _INTRODUCTION = """# Results
 
 Written by `python -m train.report` from the files in `train/results/`. Above each table stand the
 command that put it together, the day and the machine; what earlier records joined stands there by
-their name, and rows that come from different machines say from which. Seeds, budget and examples
+their name (the runs it names were joined by that command, and are refused a second time), and rows
+that come from different machines say from which. Seeds, budget and examples
 are in the columns. ± is the half width of a 95 % interval over seeds. "(published)" is what Pang et
 al. 2020 report.
 """
 
-#: Table 1 of Pang et al. 2020: data -> method -> test MSE and FID; None where it gives none.
+#: Table 1 of Pang et al. 2020: data -> method -> test MSE and FID; None where we have none.
 _TABLE_1: dict[str, dict[str, tuple[float | None, float | None]]] = {
     "cifar10": {
         "lebm": (0.020, 70.15),
