@@ -1,7 +1,8 @@
 """Judge trained runs: `python -m train.evaluate RUN ...` prints a Markdown row a method.
 
 Runs that differ in their seed alone are one row, with 95 % confidence intervals over seeds. A
-record of this command (`--json`) may stand among the runs: what it holds joins the table.
+model file may stand for its run at that checkpoint, where chains alone infer z. A record of this
+command (`--json`) may stand among the runs: what it holds joins the table.
 Under torchrun the processes share the held-out examples and the samples, and one of them prints; of
 sentences each does it all.
 """
@@ -13,27 +14,32 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import torch
 import tyro
 from torch import Tensor
 
+from lebm.checkpoint import CheckpointError
 from train import (
     cards,
     data,
     evaluation,
     features,
+    models,
     ranks,
     records,
     seeds,
     text_metrics,
 )
+from train.config import DatasetName, MethodName, TrainConfig
 from train.data import to_model_range
 from train.frechet import Frechet
 from train.measured import Measured, table
+from train.methods import METHODS
 from train.methods.inference import LangevinInference
 from train.pictures import quantise
 from train.run_dir import RunDir, RunError
@@ -47,7 +53,8 @@ class Options:
     """What to measure."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Directories of runs, each where it stands now, and records of earlier ones (.json)."""
+    """Directories of runs, each where it stands now, model files (.safetensors) and records of
+    earlier measurements (.json)."""
     features: str = "inception"
     """Whose features a Fréchet distance compares: "inception" (its distance is FID), a file of
     weights (EfficientNet-Lite0 or the small MNIST network), module:function for your own, or
@@ -85,6 +92,7 @@ def main() -> int:
         ValueError,
         OSError,
         data.DatasetUnavailable,
+        CheckpointError,
         features.FeaturesUnavailable,
         ranks.LostProcess,
         records.RecordError,
@@ -101,6 +109,7 @@ def run(options: Options) -> str:
 
     Raises:
         RunError: if a run cannot be used, or stands there twice.
+        CheckpointError: if a model file cannot be read.
         RecordError: if a record cannot.
         FeaturesUnavailable, DatasetUnavailable: if something is missing.
         ValueError: if the JSON cannot be written where it was asked for.
@@ -109,9 +118,7 @@ def run(options: Options) -> str:
     load = lru_cache(maxsize=2)(data.load)
     paths, found = seeds.recorded(options.runs, Measured)
     trainers = [_open(path, load) for path in paths]
-    seeds.refuse_twins(
-        (str(t.run.path), seeds.settings_of(t.config), t.config.seed) for t in trainers
-    )
+    seeds.refuse_twins((str(t.run.path), _settings(t), t.config.seed) for t in trainers)
     pictured = any(t.dataset.train.dtype == torch.uint8 for t in trainers)
     extractor = features.load_or_go_without(options.features) if pictured else None
     real: dict[int, Frechet] = {}
@@ -128,21 +135,67 @@ def run(options: Options) -> str:
 
 
 def _open(path: Path, load: Callable[..., data.Dataset]) -> Trainer:
-    """A run where it stands, ready to be judged."""
+    """A run where it stands, or a model's file, ready to be judged."""
+    if path.suffix == ".safetensors":
+        return _open_file(path, load)
     run = RunDir(path)
     config, state = run.config(), run.load_state()
     if state is None:
         raise RunError(f"{path} has saved nothing yet: train it first")
-    model = config.model
-    dataset = ranks.in_turn(
-        ranks.connect(config.accelerator, config.precision),
-        lambda: load(config.dataset, model.data_shape, config.data_root, text=model.text),
-    )
-    trainer = Trainer(config, dataset, run, command="")
+    trainer = Trainer(config, _dataset(config, load), run, command="")
     trainer.load_state_dict(state)
     trainer.model.eval().requires_grad_(False)
     trainer.method.prepare_model()
     return trainer
+
+
+def _dataset(config: TrainConfig, load: Callable[..., data.Dataset]) -> data.Dataset:
+    """What a run learned from."""
+    shape, text = config.model.data_shape, config.model.text
+    return ranks.in_turn(
+        ranks.connect(config.accelerator, config.precision),
+        lambda: load(config.dataset, shape, config.data_root, text=text),
+    )
+
+
+def _open_file(path: Path, load: Callable[..., data.Dataset]) -> Trainer:
+    """The run of a model's file, as far as its card tells: what it samples and infers with."""
+    model, card = models.load(path)
+    facts = card.facts
+    name = str(facts.get("method", "lebm"))  # the first cards did not name the one there was
+    method = METHODS.get(cast(MethodName, name))
+    if method is None or not issubclass(method, LangevinInference):
+        raise RunError(
+            f"{path} does not hold what {name!r} infers with: name its run's folder instead"
+        )
+    if "data" not in facts:
+        raise RunError(f"the card of {path} does not say what data it learned from")
+    known = {label: value for label, value in facts.items() if not isinstance(value, str)}
+    held_out, split = (known.get(label) for label in ("held-out class", "split seed"))
+    latent_dim = model.config.latent_dim // model.config.latent_layers  # as a run has it
+    config = TrainConfig(
+        dataset=cast(DatasetName, str(facts["data"])),
+        method=cast(MethodName, name),
+        model=replace(model.config, prior="tilted", latent_dim=latent_dim, latent_layers=1),
+        prior_sampler=card.prior_sampler,
+        posterior_sampler=card.posterior_sampler,
+        reconstruction=card.reconstruction_sampler,
+        seed=int(known.get("seed", 0)),
+        held_out=None if held_out is None else int(held_out),
+        split_seed=None if split is None else int(split),
+    )
+    dataset, command = _dataset(config, load), str(facts.get("command", ""))
+    trainer = Trainer(config, dataset, RunDir(path), command)
+    trainer.model.load_state_dict(model.state_dict())
+    trainer.step, trainer.seconds = int(known.get("iterations", 0)), 60 * known.get("minutes", 0)
+    trainer.model.eval().requires_grad_(False)
+    return trainer
+
+
+def _settings(trainer: Trainer) -> str:
+    """What runs share that differ in their seed alone; the files of one run are not such runs."""
+    settings = seeds.settings_of(trainer.config)
+    return settings if trainer.run.path.is_dir() else f"{settings}-{trainer.step}"
 
 
 def _measure(
@@ -182,7 +235,7 @@ def _measure(
         n_samples=n_samples,
         values=values | _cost(trainer, options.seed),
         command=trainer.command,
-        settings=seeds.settings_of(trainer.config),
+        settings=_settings(trainer),
         greedy=options.greedy and trainer.dataset.vocabulary is not None,
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lebm import zoo
+from lebm import checkpoint
 from lebm.langevin import LangevinConfig
 from train import data, evaluate, evaluation, features, records, seeds
 from train.config import AmortisedConfig
@@ -20,8 +20,6 @@ from train.frechet import Frechet
 from train.measured import Measured, table
 from train.pictures import quantise
 from train.run_dir import RunError
-
-DIGITS = str(zoo.paths()["digits"])
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +41,7 @@ def train(start, make_config, images, points, tmp_path):
     """A trained run's folder."""
 
     def make(name: str, dataset: str = "digits", **changes):
-        config = make_config(dataset, save_every=100, **{"epochs": 1} | changes)
+        config = make_config(dataset, **{"epochs": 1, "save_every": 100} | changes)
         start(config, images if dataset == "digits" else points, tmp_path / name).fit()
         return tmp_path / name
 
@@ -266,7 +264,6 @@ def test_chains_are_those_that_the_method_recommends(train, images):
     ("arguments", "said"),
     [
         (["nowhere"], "nowhere holds no run"),
-        ([DIGITS], f"{DIGITS} is a model file and no run: give the folder"),
         ([], "name at least one run"),
         (["nowhere", "--samples", "1"], "samples must be at least 2"),
         (["nowhere", "--test-examples=-1"], "test_examples must be at least 0"),
@@ -283,3 +280,54 @@ def test_a_mistake_is_answered_in_words_and_a_status(arguments, said, monkeypatc
     assert status != 0
     assert said in text
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("method", ["lebm", "sri", "sri-5"])
+def test_a_model_file_is_judged_as_its_run(method, train, extractor):
+    """Number for number; what is measured in seconds, and minutes that a card rounds, aside."""
+    run = train("a", method=method, seed=3)
+    (file,) = (run / "checkpoints").iterdir()
+    ours, of_file = (
+        cells(evaluate.run(Options((path,), features=extractor, samples=30)))[0]
+        for path in (run, file)
+    )
+    for row in (ours, of_file):
+        del row["seconds per 1,000 samples"], row["minutes"]
+    assert of_file == ours
+    assert ours["method"] == method
+    assert ours["iterations"] == "7"
+
+
+def test_files_of_one_run_are_rows_of_their_own(train):
+    run = train("a", epochs=3, save_every=5)
+    files = tuple(sorted((run / "checkpoints").iterdir()))
+    rows = cells(evaluate.run(Options(files, features="none")))
+    assert [row["iterations"] for row in rows] == ["5", "10", "15", "20", "21"]
+    assert len({row["test MSE"] for row in rows}) == 5
+    with pytest.raises(RunError, match="settings and the seed of another"):
+        evaluate.run(Options((files[0], files[0]), features="none"))
+
+
+def test_a_file_without_what_its_method_infers_with_is_refused(train):
+    (file,) = (train("a", method="vae") / "checkpoints").iterdir()
+    with pytest.raises(RunError, match=r"does not hold what 'vae' infers with: name its run's"):
+        evaluate.run(Options((file,), features="none"))
+
+
+def test_a_file_that_does_not_say_its_data_is_refused(train, tmp_path):
+    (file,) = (train("a") / "checkpoints").iterdir()
+    model, card = checkpoint.load(file)
+    facts = {label: fact for label, fact in card.facts.items() if label != "data"}
+    checkpoint.save(tmp_path / "silent.safetensors", model, replace(card, facts=facts))
+    with pytest.raises(RunError, match=r"silent\.safetensors does not say what data"):
+        evaluate.run(Options((tmp_path / "silent.safetensors",), features="none"))
+
+
+def test_a_broken_file_is_refused_in_one_line(monkeypatch, tmp_path, capsys):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"nothing")
+    monkeypatch.setattr(sys, "argv", ["evaluate", str(broken)])
+    assert evaluate.main() == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert str(broken) in line
