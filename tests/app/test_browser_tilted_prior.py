@@ -15,7 +15,11 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 
 METRIC = "[data-testid=stMetricValue]"
 Open = Callable[..., Any]
-NUMBER = "() => document.querySelector('[data-testid=stMetricValue]').innerText"
+#: All four: log Z alone is the same to two decimals on either side of where it is lowest.
+NUMBERS = (
+    "() => [...document.querySelectorAll('[data-testid=stMetricValue]')]"
+    ".map(e => e.innerText).join()"
+)
 PLOT = ".js-plotly-plot .nsewdrag"
 
 
@@ -97,10 +101,10 @@ def test_another_tilt_is_there_at_once(open_page: Open) -> None:
     page.get_by_role("slider").first.focus()
     times = []
     for _ in range(9):
-        before = page.evaluate(NUMBER)
+        before = page.evaluate(NUMBERS)
         start = page.evaluate("() => performance.now()")
         page.keyboard.press("ArrowRight")
-        page.wait_for_function(f"(before) => ({NUMBER})() !== before", arg=before)
+        page.wait_for_function(f"(before) => ({NUMBERS})() !== before", arg=before)
         times.append(page.evaluate("() => performance.now()") - start)
     print(f"another tilt: median {median(times):.0f} ms of {len(times)}")
     assert min(times) < 800
