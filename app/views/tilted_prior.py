@@ -100,9 +100,10 @@ def _show(view: TiltView, entry: ModelEntry, model: LatentEBM) -> None:
 def _show_numbers(scene: Scene) -> None:
     """Of the λ that is asked for; ellipses until annealing has come there."""
     path, i, exact = scene.view.path, TILTS.index(scene.tilt), scene.exact
+    decimals = 2 if abs(path.log_z[i]) < 100 else 1  # what a quarter of the page has room for
     shown = {
         "log Z(λ), nats": (
-            f"{path.log_z[i]:.2f} ± {path.error[i]:.2f}",
+            f"{path.log_z[i]:.{decimals}f} ± {path.error[i]:.{decimals}f}",
             "By annealed importance sampling; ± one standard error over 8 independent groups",
         ),
         "KL(p_λ ‖ p₀), nats": (
