@@ -76,7 +76,7 @@ def _prepare(
         what = "sentences that are too long" if dataset.vocabulary else "unreadable pictures"
         console.print(f"{dataset.skipped} {what} were left out")
     if trainer.precision != trainer.config.precision:
-        console.print("in float32: this processor only imitates bfloat16, which takes longer")
+        console.print("in float32: this device only imitates bfloat16, which takes longer")
     console.print(
         f"{trainer.run.path}: {dataset.name}, {len(dataset.train)} examples, "
         f"{counted(max(0, trainer.expected_steps - trainer.step), 'iteration')} to go on "

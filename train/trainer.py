@@ -17,7 +17,7 @@ from lebm import checkpoint
 from lebm.model import LatentEBM
 from lebm.noise import SharedGenerator
 from train import cards, divergence, evaluation, scores, seeds, text_evaluation
-from train.config import Precision, TrainConfig
+from train.config import TrainConfig
 from train.data import Dataset, hold_out, to_model_range
 from train.data.order import epoch_order
 from train.methods import METHODS
@@ -65,6 +65,7 @@ class Trainer:
         if config.threads:
             torch.set_num_threads(config.threads)
         self.fabric = connect(config.accelerator, config.precision)
+        self.precision = native(config.precision, self.fabric.device)
         torch.manual_seed(config.seed)  # the weights' initial values; nothing else draws from it
         self.rng = SharedGenerator(self.fabric.device)
         self.rng.manual_seed(seeds.derived(config.seed, 0, 2))  # not the stream of weights
@@ -101,11 +102,6 @@ class Trainer:
     def model(self) -> LatentEBM:
         """The model that learns."""
         return self.method.model
-
-    @property
-    def precision(self) -> Precision:
-        """That in which it learns here, see `train.ranks.native`."""
-        return native(self.config.precision, self.fabric.device)
 
     @property
     def steps_per_epoch(self) -> int:
